@@ -1,0 +1,15 @@
+/** Git file modes. `160000` is a gitlink: an opaque entry, never content of ours. */
+export type FileMode = "100644" | "100755" | "120000" | "160000"
+
+/** One file as git sees it: blob bytes (never decoded text) and mode. For `120000` the bytes are the link's target. */
+export interface FileState {
+  readonly mode: FileMode
+  readonly bytes: Uint8Array
+}
+
+/** What a change does to one path. `null` = the path does not exist on that side. */
+export interface FileEffect {
+  readonly path: string
+  readonly before: FileState | null
+  readonly after: FileState | null
+}
