@@ -1,0 +1,40 @@
+import { encodeCounts, type StateCounts } from "./entry.ts"
+import type { Millis } from "./time.ts"
+
+/** One row of the audit log before it is chained. `data` is canonical JSON text. */
+export interface AuditFields {
+  readonly seq: number
+  readonly at: Millis
+  readonly event: string
+  readonly entryId: number | null
+  /** The request, task, file or setting it is about when there is no entry. */
+  readonly subject: string | null
+  readonly actor: string
+  readonly data: string
+  readonly counts: StateCounts
+}
+
+export const GENESIS_HASH = "0".repeat(64)
+
+/**
+ * `SHA-256(previous ‖ length-prefixed fields)`. The prefixes (bytes, decimal, `:`) make the encoding injective: no two
+ * different rows share a pre-image.
+ */
+export const chainHash = (previous: string, row: AuditFields): string => {
+  const hasher = new Bun.CryptoHasher("sha256")
+  hasher.update(previous)
+  for (const field of [
+    String(row.seq),
+    String(row.at),
+    row.event,
+    row.entryId === null ? "" : String(row.entryId),
+    row.subject ?? "",
+    row.actor,
+    row.data,
+    encodeCounts(row.counts),
+  ]) {
+    hasher.update(`${Buffer.byteLength(field)}:`)
+    hasher.update(field)
+  }
+  return hasher.digest("hex")
+}

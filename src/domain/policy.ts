@@ -1,0 +1,171 @@
+import * as v from "valibot"
+import { GuardId } from "./ids.ts"
+
+export const POLICY_VERSION = 1
+
+const Count = (fallback: number, min = 0) =>
+  v.optional(v.pipe(v.number(), v.integer(), v.minValue(min)), fallback)
+const Strings = v.optional(v.array(v.string()), [])
+
+/** A string is split into words without a shell; an array is taken as it is. */
+export const Command = v.union([
+  v.pipe(v.string(), v.trim(), v.minLength(1)),
+  v.pipe(v.array(v.string()), v.minLength(1)),
+])
+export type Command = v.InferOutput<typeof Command>
+
+export const GuardSpec = v.strictObject({
+  id: GuardId,
+  command: Command,
+  timeout_seconds: Count(600, 1),
+  network: v.optional(v.boolean(), false),
+  /** Globs over changed paths; empty = always. */
+  when: Strings,
+  cache: v.optional(v.boolean(), true),
+  flaky_retries: Count(1),
+  /** Names of variables passed through from the operator's environment. */
+  env: Strings,
+})
+export type GuardSpec = v.InferOutput<typeof GuardSpec>
+
+export const PrepareSpec = v.strictObject({
+  command: Command,
+  /** Lockfiles whose digest decides whether it must run again. */
+  key: v.pipe(v.array(v.string()), v.minLength(1)),
+  network: v.optional(v.boolean(), true),
+  /** What it makes and later candidates reuse, e.g. `node_modules`. */
+  keep: Strings,
+})
+export type PrepareSpec = v.InferOutput<typeof PrepareSpec>
+
+export const Presence = v.picklist(["tty", "signature", "none"])
+export type Presence = v.InferOutput<typeof Presence>
+
+export const ApprovalTier = v.strictObject({
+  name: v.string(),
+  paths: v.pipe(v.array(v.string()), v.minLength(1)),
+  required: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  presence: v.optional(Presence),
+})
+export type ApprovalTier = v.InferOutput<typeof ApprovalTier>
+
+const section = <T extends v.ObjectEntries>(entries: T) => v.optional(v.strictObject(entries), {} as never)
+
+/** `hyperion.json`. Unknown keys are refused: a misspelt safety setting must not be ignored. */
+export const Policy = v.strictObject({
+  $schema: v.optional(v.string()),
+  version: v.literal(POLICY_VERSION),
+  landing: section({
+    mode: v.optional(v.picklist(["commit", "worktree", "preview"]), "commit"),
+    /** Absent: the branch that is checked out. */
+    branch: v.optional(v.string()),
+  }),
+  prepare: v.optional(PrepareSpec),
+  /** Absent: git-ignored `node_modules`, `.venv` and `vendor` of the live tree. */
+  mounts: v.optional(v.array(v.string())),
+  guards: v.optional(
+    v.pipe(
+      v.array(GuardSpec),
+      v.check(
+        (guards) => new Set(guards.map((guard) => guard.id)).size === guards.length,
+        "guard ids must be unique",
+      ),
+    ),
+    [],
+  ),
+  suites: v.optional(v.record(v.string(), v.array(GuardId)), {}),
+  approvals: section({
+    required: Count(1),
+    presence: v.optional(Presence, "tty"),
+    unattended: v.optional(v.boolean(), false),
+    survive_rebase: v.optional(v.boolean(), false),
+    allowed_signers: v.optional(v.string()),
+    tiers: v.optional(v.array(ApprovalTier), []),
+  }),
+  /** `remove: ["*"]` switches the built-in list off. */
+  sensitive_paths: section({ add: Strings, remove: Strings }),
+  limits: section({
+    max_changes: Count(300, 1),
+    max_payload_bytes: Count(8 * 1024 * 1024, 1),
+    max_file_bytes: Count(32 * 1024 * 1024, 1),
+  }),
+  queue: section({
+    lease_seconds: Count(300, 1),
+    max_attempts: Count(5, 1),
+    dedup_window_hours: Count(24),
+    retention_days: Count(7),
+    dead_letter_days: Count(30),
+    default_ttl_seconds: Count(604_800, 1),
+    max_depth: Count(100_000, 1),
+    admit: v.optional(v.picklist(["open", "evidence"]), "open"),
+    /** Entries that may land together in one ref move when no guard stands between them. */
+    batch: Count(50, 1),
+  }),
+  tasks: v.optional(v.picklist(["known", "open"])),
+  paths: v.optional(v.picklist(["portable", "posix"]), "portable"),
+  orchestrator: section({
+    max_files: Count(20, 1),
+    max_context_tokens: Count(32_000, 1),
+    boundaries: Strings,
+  }),
+  workers: Count(3, 1),
+  agents: Count(3, 1),
+  agent: section({
+    harness: v.optional(v.picklist(["stub", "command", "copilot", "claude", "codex", "acp"]), "stub"),
+    command: v.optional(v.array(v.string())),
+    model: v.optional(v.string(), "gpt-5-mini"),
+    small_model: v.optional(v.string(), "gpt-4.1"),
+    small_model_max_complexity: Count(3),
+    timeout_seconds: Count(600, 1),
+    max_retries: Count(2),
+    budget: v.optional(v.number()),
+  }),
+  sandbox: v.optional(v.picklist(["required", "preferred", "off"]), "preferred"),
+  on_event: v.optional(v.array(v.array(v.string())), []),
+})
+export type Policy = v.InferOutput<typeof Policy>
+export type PolicyInput = v.InferInput<typeof Policy>
+export type SandboxMode = Policy["sandbox"]
+
+export const DEFAULT_POLICY: Policy = v.parse(Policy, { version: POLICY_VERSION })
+
+/**
+ * Files that make other programs run things or that agents and editors obey: a change to one is never landed on a
+ * plain approval, it must be named with `--acknowledge`. Sources: the incidents in docs/HARDENING.md.
+ */
+export const SENSITIVE_PATHS: readonly string[] = [
+  ".github/**",
+  ".gitlab-ci.yml",
+  ".circleci/**",
+  ".vscode/**",
+  ".idea/**",
+  ".devcontainer/**",
+  ".claude/**",
+  ".codex/**",
+  ".cursor/**",
+  ".cursorrules",
+  ".gemini/**",
+  ".agents/**",
+  ".amazonq/**",
+  ".mcp.json",
+  "**/AGENTS.md",
+  "**/CLAUDE.md",
+  "**/GEMINI.md",
+  "**/.gitattributes",
+  "**/.gitmodules",
+  "**/.gitignore",
+  ".husky/**",
+  ".git-hooks/**",
+  ".pre-commit-config.yaml",
+  "**/package.json",
+  "**/bunfig.toml",
+  "**/.npmrc",
+  "**/.yarnrc*",
+  "**/.env*",
+  "**/Makefile",
+  "**/conftest.py",
+  "**/setup.py",
+  "**/build.rs",
+  "hyperion.json",
+  "WORKPLAN.md",
+]
