@@ -1,0 +1,105 @@
+import type { AnyCommand } from "./command.ts"
+
+/** A command's name and summary live here, so that `--help` loads no command at all. */
+export interface CommandEntry {
+  readonly summary: string
+  readonly load: () => Promise<{ readonly default: AnyCommand }>
+}
+
+export interface CommandGroup {
+  readonly summary: string
+  readonly subcommands: Readonly<Record<string, CommandEntry>>
+  /** The subcommand meant when none is named. */
+  readonly fallback?: string
+}
+
+export type CommandNode = CommandEntry | CommandGroup
+export type CommandTable = Readonly<Record<string, CommandNode>>
+
+export const COMMANDS: CommandTable = {
+  status: {
+    summary: "Show the workspace, its queue and what needs attention",
+    load: () => import("./commands/status.ts"),
+  },
+  init: {
+    summary: "Prepare this folder: state, policy, detected guards",
+    load: () => import("./commands/init.ts"),
+  },
+  request: {
+    summary: "Take a task request to change requests and enqueue them",
+    load: () => import("./commands/request.ts"),
+  },
+  orchestrate: {
+    summary: "Split a task request into assignments",
+    load: () => import("./commands/orchestrate.ts"),
+  },
+  propose: {
+    summary: "Turn commits of a branch into change requests",
+    load: () => import("./commands/propose.ts"),
+  },
+  "validate-change": {
+    summary: "Check a change request and say every problem; changes nothing",
+    load: () => import("./commands/validate-change.ts"),
+  },
+  enqueue: {
+    summary: "Queue change requests, casts and bundles",
+    load: () => import("./commands/enqueue.ts"),
+  },
+  apply: {
+    summary: "Land one change now, through guards and approvals",
+    load: () => import("./commands/apply.ts"),
+  },
+  worker: {
+    summary: "Take entries from the queue, prove them and land them",
+    load: () => import("./commands/worker.ts"),
+  },
+  list: { summary: "List the entries of the queue", load: () => import("./commands/list.ts") },
+  show: { summary: "Show one entry in full", load: () => import("./commands/show.ts") },
+  why: {
+    summary: "Say why an entry is where it is and what comes next",
+    load: () => import("./commands/why.ts"),
+  },
+  history: {
+    summary: "List what happened, to one entry or to all",
+    load: () => import("./commands/history.ts"),
+  },
+  "list-dead-letters": {
+    summary: "List the entries that failed, with their reasons",
+    load: () => import("./commands/list-dead-letters.ts"),
+  },
+  "worker-logs": {
+    summary: "List what the workers did",
+    load: () => import("./commands/worker-logs.ts"),
+  },
+  approve: {
+    summary: "Approve what would land, bound to its digest",
+    load: () => import("./commands/approve.ts"),
+  },
+  reject: { summary: "Refuse a change, with the reason", load: () => import("./commands/reject.ts") },
+  requeue: { summary: "Put a failed entry back", load: () => import("./commands/requeue.ts") },
+  cancel: { summary: "Withdraw an entry that has not landed", load: () => import("./commands/cancel.ts") },
+  audit: {
+    summary: "Work with the tamper-evident log",
+    subcommands: {
+      verify: {
+        summary: "Recompute the log's hash chain and name the first bad row",
+        load: () => import("./commands/audit-verify.ts"),
+      },
+    },
+  },
+  config: {
+    summary: "Show the configuration, trust the policy",
+    fallback: "show",
+    subcommands: {
+      show: {
+        summary: "Show the configuration in force",
+        load: () => import("./commands/config-show.ts"),
+      },
+      trust: {
+        summary: "Record the policy file as read and trusted",
+        load: () => import("./commands/config-trust.ts"),
+      },
+    },
+  },
+  help: { summary: "Show help for a command or a topic", load: () => import("./commands/help.ts") },
+}

@@ -1,0 +1,13 @@
+import { defineCommand } from "../command.ts"
+import { notImplemented } from "../run.ts"
+
+export default defineCommand({
+  args: {
+    head: { type: "string", value: "HASH", description: "An exported head; the log must still contain it" },
+  },
+  examples: [
+    ["hyperion audit verify", "Check the whole log"],
+    ["hyperion audit verify --head 9f86d081884c", "Also detect that its end was cut off"],
+  ],
+  run: notImplemented("audit verify"),
+})

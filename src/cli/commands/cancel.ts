@@ -1,0 +1,19 @@
+import { defineCommand } from "../command.ts"
+import { notImplemented } from "../run.ts"
+
+export default defineCommand({
+  args: {
+    id: {
+      type: "positional",
+      value: "ID",
+      required: true,
+      description: "Entry, cast, task, request or commit",
+    },
+    reason: { type: "string", value: "TEXT", description: "Why" },
+  },
+  examples: [
+    ["hyperion cancel 12", "Withdraw an entry"],
+    ['hyperion cancel login --reason "done by hand"', "Withdraw all of a request"],
+  ],
+  run: notImplemented("cancel"),
+})

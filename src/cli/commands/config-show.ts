@@ -1,0 +1,13 @@
+import { defineCommand } from "../command.ts"
+import { notImplemented } from "../run.ts"
+
+export default defineCommand({
+  args: {
+    showOrigin: { type: "boolean", description: "Say where each value comes from" },
+  },
+  examples: [
+    ["hyperion config", "The configuration in force"],
+    ["hyperion config --show-origin", "And where each value comes from"],
+  ],
+  run: notImplemented("config show"),
+})

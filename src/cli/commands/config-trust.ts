@@ -1,0 +1,13 @@
+import { defineCommand } from "../command.ts"
+import { notImplemented } from "../run.ts"
+
+export default defineCommand({
+  args: {
+    yes: { type: "boolean", description: "Do not ask" },
+  },
+  examples: [
+    ["hyperion config trust", "Read the policy's differences, then trust it"],
+    ["hyperion config trust --yes", "Trust it without asking"],
+  ],
+  run: notImplemented("config trust"),
+})
