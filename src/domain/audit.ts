@@ -7,6 +7,8 @@ export interface AuditFields {
   readonly at: Millis
   readonly event: string
   readonly entryId: number | null
+  /** The newest earlier row about the same entry: history is walked along it, so the log needs no second index. */
+  readonly entryPrevious: number | null
   /** The request, task, file or setting it is about when there is no entry. */
   readonly subject: string | null
   readonly actor: string
@@ -28,6 +30,7 @@ export const chainHash = (previous: string, row: AuditFields): string => {
     String(row.at),
     row.event,
     row.entryId === null ? "" : String(row.entryId),
+    row.entryPrevious === null ? "" : String(row.entryPrevious),
     row.subject ?? "",
     row.actor,
     row.data,

@@ -7,12 +7,24 @@ import { Timestamp } from "./time.ts"
 export const Operation = v.picklist(["add", "update", "delete"])
 export type Operation = v.InferOutput<typeof Operation>
 
+/** A list beside the changes. Real ones hold a handful; the cap keeps a hostile document's answer short. */
+const List = <S extends v.GenericSchema>(item: S) =>
+  v.pipe(v.array(item), v.maxLength(1_000, "must hold at most 1,000 items"))
+
 export const AssignmentMetadata = v.strictObject({
   intent: v.pipe(v.string(), v.trim(), v.minLength(1, "must say what the change is for")),
-  complexity: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10)), 1),
+  complexity: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer("must be a whole number from 1 (trivial) to 10"),
+      v.minValue(1, "must be from 1 (trivial) to 10"),
+      v.maxValue(10, "must be from 1 (trivial) to 10"),
+    ),
+    1,
+  ),
   sample_diff: v.optional(v.nullable(v.string())),
-  telemetry_anchors: v.optional(v.array(v.string()), []),
-  approvals: v.optional(v.array(ApprovalClaim), []),
+  telemetry_anchors: v.optional(List(v.string()), []),
+  approvals: v.optional(List(ApprovalClaim), []),
   agent_model: v.optional(v.nullable(v.string())),
 })
 export type AssignmentMetadata = v.InferOutput<typeof AssignmentMetadata>
@@ -34,15 +46,22 @@ export const Change = v.strictObject({
 })
 export type Change = v.InferOutput<typeof Change>
 
+/** A line of a commit object is made of it: a line break or an angle bracket would write another header. */
+const IdentityText = v.pipe(
+  v.string(),
+  v.maxLength(1_000),
+  v.regex(/^[^\0\n\r<>]*$/, "must be one line without '<' and '>'"),
+)
+
 /** Where a change request came from when it was made from a commit: landing keeps author, date and message. */
 export const Provenance = v.strictObject({
   revision: GitOid,
-  author_name: v.string(),
-  author_email: v.string(),
+  author_name: IdentityText,
+  author_email: IdentityText,
   /** Git's own form, `<epoch seconds> <offset>`, so that the landed commit carries the same date. */
   author_date: v.pipe(v.string(), v.regex(/^\d{1,12} [+-]\d{4}$/)),
   authored_at: v.optional(Timestamp),
-  message: v.string(),
+  message: v.pipe(v.string(), v.regex(/^[^\0]*$/, "must not contain NUL")),
 })
 export type Provenance = v.InferOutput<typeof Provenance>
 
@@ -53,9 +72,9 @@ export const ChangeRequest = v.strictObject({
   base_revision: v.optional(GitOid),
   metadata: AssignmentMetadata,
   changes: v.pipe(v.array(Change), v.minLength(1, "must hold at least one change")),
-  checks: v.optional(v.array(v.string()), []),
-  expected_outcomes: v.optional(v.array(v.string())),
-  depends_on: v.optional(v.array(TaskId)),
+  checks: v.optional(List(v.string()), []),
+  expected_outcomes: v.optional(List(v.string())),
+  depends_on: v.optional(List(TaskId)),
   provenance: v.optional(Provenance),
 })
 export type ChangeRequest = v.InferOutput<typeof ChangeRequest>

@@ -8,29 +8,42 @@ export interface Violation {
   readonly hint: string
 }
 
-/** `changes[2].patch_hash`; the empty string is the document itself. */
+/**
+ * A foreign text as part of one of our messages: JSON-quoted, cut to `max` characters, and with everything that does
+ * not print as itself written as an escape.
+ */
+export const quoted = (text: string, max = 120): string => {
+  const cut = text.length > max ? `${text.slice(0, max).toWellFormed()}…` : text.toWellFormed()
+  return JSON.stringify(cut).replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu,
+    (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`,
+  )
+}
+
+/** `changes[2].patch_hash`; the empty string is the document itself. Keys that are no plain words are quoted. */
 export const issuePath = (issue: v.BaseIssue<unknown>): string =>
   (issue.path ?? []).reduce(
-    (path, item) =>
-      typeof item.key === "number"
-        ? `${path}[${item.key}]`
-        : path === ""
-          ? String(item.key)
-          : `${path}.${String(item.key)}`,
+    (path, item) => (typeof item.key === "number" ? `${path}[${item.key}]` : keyPath(path, String(item.key))),
     "",
   )
+
+export const keyPath = (parent: string, key: string): string => {
+  if (!/^[A-Za-z_$][\w$-]{0,63}$/.test(key)) return `${parent}[${quoted(key)}]`
+  return parent === "" ? key : `${parent}.${key}`
+}
+
+export const unknownKey = (path: string): Violation => ({
+  code: "unknown_key",
+  path,
+  message: `${path} is not a key of this document`,
+  hint: "remove it, or correct its spelling; docs/SCHEMAS.md lists the keys",
+})
 
 /** Schema issues as violations, all at once. `unknown_key` is told apart because requests only warn about it. */
 export const schemaViolations = (issues: readonly v.BaseIssue<unknown>[]): readonly Violation[] =>
   issues.map((issue) => {
     const path = issuePath(issue)
-    if (issue.type === "strict_object" && issue.expected === "never")
-      return {
-        code: "unknown_key",
-        path,
-        message: `unknown key ${JSON.stringify(path)}`,
-        hint: "remove it, or correct its spelling; docs/SCHEMAS.md lists the keys",
-      }
+    if (issue.type === "strict_object" && issue.expected === "never") return unknownKey(path)
     const missing = issue.received === "undefined"
     return {
       code: missing ? "missing" : "schema",

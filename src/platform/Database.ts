@@ -1,0 +1,176 @@
+import { SQLiteError, Database as Sqlite } from "bun:sqlite"
+import { existsSync } from "node:fs"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
+
+const MIGRATIONS: readonly string[] = [migration0001]
+export const SCHEMA_VERSION = MIGRATIONS.length
+/** "HYPR": tells our database from any other SQLite file. */
+const APPLICATION_ID = 0x48595052
+/** The first bundled SQLite without the WAL-reset corruption (sqlite.org release log 3.51.3). */
+const MIN_SQLITE = [3, 51, 3] as const
+
+export type DatabaseFault =
+  | "busy"
+  | "corrupt"
+  | "read_only"
+  | "full"
+  | "missing"
+  | "foreign"
+  | "too_new"
+  | "other"
+
+/** The database cannot be used, or refused a statement. Nothing of the failed transaction is stored. */
+export class DatabaseError extends Data.TaggedError("DatabaseError")<{
+  readonly fault: DatabaseFault
+  readonly file: string
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${SENTENCES[this.fault]}: ${this.file}${this.detail === "" ? "" : ` (${this.detail})`}`
+  }
+}
+
+const SENTENCES: Record<DatabaseFault, string> = {
+  busy: "the queue database is locked by another process",
+  corrupt: "the queue database is damaged",
+  read_only: "the queue database cannot be written",
+  full: "the disk is full",
+  missing: "there is no queue database here",
+  foreign: "this SQLite file is not a Hyperion queue",
+  too_new: "the queue database was written by a newer Hyperion",
+  other: "the queue database refused a statement",
+}
+
+const faultOf = (error: unknown): DatabaseFault => {
+  const code = error instanceof SQLiteError ? (error.code ?? "") : ""
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "busy"
+  if (code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB") return "corrupt"
+  if (code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN") || code === "SQLITE_PERM")
+    return "read_only"
+  if (code === "SQLITE_FULL") return "full"
+  return "other"
+}
+
+export interface DatabaseShape {
+  readonly file: string
+  /**
+   * Runs `body` in one `BEGIN IMMEDIATE` transaction: all of it is stored, or, when it throws, nothing. No I/O inside.
+   * `durable` makes the commit survive power loss (synchronous=FULL); otherwise it survives the process only.
+   */
+  readonly write: <A>(
+    body: (db: Sqlite) => A,
+    options?: { readonly durable?: boolean },
+  ) => Effect.Effect<A, DatabaseError>
+  /** Runs `body` outside any transaction. It must finish its statements: an open read grows the WAL without bound. */
+  readonly read: <A>(body: (db: Sqlite) => A) => Effect.Effect<A, DatabaseError>
+}
+
+export interface DatabaseOptions {
+  readonly file: string
+  /** Make it when it is not there; otherwise a missing file is an error that names it. */
+  readonly create: boolean
+  /** Every commit survives power loss (`--durable full`). */
+  readonly durable?: boolean
+}
+
+const open = ({ file, create, durable = false }: DatabaseOptions) => {
+  const failed = (fault: DatabaseFault, detail: string) => new DatabaseError({ fault, file, detail })
+  const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> =>
+    Effect.try({
+      try: body,
+      catch: (error) => {
+        if (error instanceof DatabaseError) return error
+        if (!(error instanceof SQLiteError)) throw error
+        return failed(faultOf(error), error.message)
+      },
+    })
+
+  const acquire = attempt(() => {
+    if (!create && file !== ":memory:" && !existsSync(file)) throw failed("missing", "")
+    const db = new Sqlite(file, { create: true, readwrite: true, strict: true })
+    try {
+      prepare(db)
+    } catch (error) {
+      db.close()
+      throw error
+    }
+    return db
+  })
+
+  const prepare = (db: Sqlite) => {
+    // First of all: Bun's default is 0, and even opening in WAL mode can meet a lock.
+    db.run("PRAGMA busy_timeout = 5000")
+    const version = db.query<{ v: string }, []>("SELECT sqlite_version() AS v").get()!.v
+    const parts = version.split(".").map(Number)
+    const older = MIN_SQLITE.findIndex((least, index) => (parts[index] ?? 0) !== least)
+    if (older >= 0 && (parts[older] ?? 0) < MIN_SQLITE[older]!)
+      throw failed("other", `SQLite ${version} is too old`)
+    const pragma = (name: string) => Number(Object.values(db.query(`PRAGMA ${name}`).get() as object)[0])
+    const applicationId = pragma("application_id")
+    const userVersion = pragma("user_version")
+    const tables = db.query<{ n: number }, []>("SELECT count(*) AS n FROM sqlite_schema").get()!.n
+    if (applicationId !== APPLICATION_ID && (applicationId !== 0 || userVersion !== 0 || tables > 0))
+      throw failed("foreign", "its application id is not ours")
+    if (userVersion > SCHEMA_VERSION)
+      throw failed("too_new", `schema ${userVersion}, this binary knows ${SCHEMA_VERSION}`)
+    db.run("PRAGMA journal_mode = WAL")
+    db.run(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`)
+    db.run("PRAGMA foreign_keys = ON")
+    db.run("PRAGMA trusted_schema = OFF")
+    db.run("PRAGMA wal_autocheckpoint = 1000")
+    db.run("PRAGMA journal_size_limit = 16777216")
+    if (userVersion < SCHEMA_VERSION) migrate(db)
+  }
+
+  return Effect.map(
+    Effect.acquireRelease(acquire, (db) => Effect.sync(() => db.close())),
+    (db): DatabaseShape => ({
+      file,
+      write: (body, options) =>
+        attempt(() => {
+          const full = options?.durable === true && !durable
+          if (full) db.run("PRAGMA synchronous = FULL")
+          try {
+            db.run("BEGIN IMMEDIATE")
+            try {
+              const value = body(db)
+              db.run("COMMIT")
+              return value
+            } catch (error) {
+              // A full disk or an I/O error may have rolled back already.
+              if (db.inTransaction) db.run("ROLLBACK")
+              throw error
+            }
+          } finally {
+            if (full) db.run("PRAGMA synchronous = NORMAL")
+          }
+        }),
+      read: (body) => attempt(() => body(db)),
+    }),
+  )
+}
+
+const migrate = (db: Sqlite) => {
+  db.run("BEGIN IMMEDIATE")
+  try {
+    // Read again under the lock: another process may have migrated in between.
+    const current = Number(Object.values(db.query("PRAGMA user_version").get() as object)[0])
+    for (const sql of MIGRATIONS.slice(current)) db.run(sql)
+    db.run(`PRAGMA application_id = ${APPLICATION_ID}`)
+    db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+    db.run("COMMIT")
+  } catch (error) {
+    if (db.inTransaction) db.run("ROLLBACK")
+    throw error
+  }
+}
+
+/** One warm connection to the workspace's SQLite file, closed with its scope. */
+export class Database extends Context.Tag("hyperion/platform/Database")<Database, DatabaseShape>() {
+  static readonly layer = (options: DatabaseOptions) => Layer.scoped(Database, open(options))
+  static readonly layerMemory = Layer.scoped(Database, open({ file: ":memory:", create: true }))
+}

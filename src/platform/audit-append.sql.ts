@@ -1,0 +1,93 @@
+import type { Database } from "bun:sqlite"
+import { type AuditFields, chainHash, GENESIS_HASH } from "../domain/audit.ts"
+import { decodeCounts, type EntryState, encodeCounts, NO_COUNTS, type StateCounts } from "../domain/entry.ts"
+import { canonicalJson } from "../domain/hash.ts"
+import type { Millis } from "../domain/time.ts"
+
+const HEAD = "SELECT seq, hash, counts FROM audit ORDER BY seq DESC LIMIT 1"
+const INSERT = `INSERT INTO audit (seq, at, event, entry_id, entry_previous, subject, actor, data, counts, hash)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+export interface AuditHead {
+  readonly seq: number
+  readonly hash: string
+  readonly counts: StateCounts
+}
+
+export interface AuditEvent {
+  readonly event: string
+  readonly actor: string
+  readonly entryId?: number
+  readonly entryPrevious?: number | null
+  readonly subject?: string
+  readonly data?: object
+  /** The transition it records; `from: null` for a new entry. Moves the cumulative counts. */
+  readonly move?: { readonly from: EntryState | null; readonly to: EntryState }
+}
+
+/** The newest row, or the genesis of an empty log. */
+export const auditHead = (db: Database): AuditHead => {
+  const row = db.query<{ seq: number; hash: string; counts: string }, []>(HEAD).get()
+  return row
+    ? { seq: row.seq, hash: row.hash, counts: decodeCounts(row.counts) }
+    : { seq: 0, hash: GENESIS_HASH, counts: NO_COUNTS }
+}
+
+export interface AuditAppender {
+  /** Sequence number the next appended row will get. */
+  readonly nextSeq: () => number
+  /** Appends one row to the chain; returns its sequence number. */
+  readonly append: (event: AuditEvent) => number
+  readonly counts: () => StateCounts
+}
+
+/**
+ * Appends to the audit chain inside the caller's IMMEDIATE transaction, so that the state change and its row are
+ * stored together or not at all. The head is read once per transaction: nobody else can write meanwhile.
+ */
+export const auditAppender = (db: Database, at: Millis): AuditAppender => {
+  let head = auditHead(db)
+  const insert = db.query(INSERT)
+  return {
+    nextSeq: () => head.seq + 1,
+    counts: () => head.counts,
+    append: (event) => {
+      const counts = event.move ? moved(head.counts, event.move) : head.counts
+      const row: AuditFields = {
+        seq: head.seq + 1,
+        at,
+        event: event.event,
+        entryId: event.entryId ?? null,
+        entryPrevious: event.entryPrevious ?? null,
+        subject: event.subject ?? null,
+        actor: event.actor,
+        data: event.data === undefined ? "{}" : canonicalJson(event.data),
+        counts,
+      }
+      const hash = chainHash(head.hash, row)
+      insert.run(
+        row.seq,
+        row.at,
+        row.event,
+        row.entryId,
+        row.entryPrevious,
+        row.subject,
+        row.actor,
+        row.data,
+        encodeCounts(counts),
+        hash,
+      )
+      head = { seq: row.seq, hash, counts }
+      return row.seq
+    },
+  }
+}
+
+const moved = (
+  counts: StateCounts,
+  { from, to }: { from: EntryState | null; to: EntryState },
+): StateCounts => {
+  const next = { ...counts, [to]: counts[to] + 1 }
+  if (from !== null) next[from] -= 1
+  return next
+}

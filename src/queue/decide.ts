@@ -1,0 +1,179 @@
+import type { Database } from "bun:sqlite"
+import type { Presence } from "../domain/policy.ts"
+import type { Millis } from "../domain/time.ts"
+import { auditAppender } from "../platform/audit-append.sql.ts"
+import type { Lease } from "./lease.ts"
+import { payloadOf } from "./lease.ts"
+import {
+  type ApprovalRow,
+  DROP_DEAD_LETTERS,
+  DROP_VERIFICATION,
+  type EntryRow,
+  EXPIRING,
+  INSERT_APPROVAL,
+  VOID_APPROVALS,
+} from "./queue.sql.ts"
+import { expire, type Verification } from "./settle.ts"
+import { entryRow, move } from "./transition.ts"
+
+/** A person's decision, as stored. `digest` is what it binds. */
+export interface Decision {
+  readonly decision: "approve" | "reject"
+  readonly approver: string
+  readonly note: string | null
+  readonly role: string | null
+  readonly digest: string
+  readonly presence: Presence
+  readonly attested: boolean
+  readonly signature: string | null
+  readonly acknowledged: readonly string[]
+}
+
+export type DecisionTarget = { readonly entryId: number } | { readonly requestId: string }
+
+const insertDecision = (db: Database, target: DecisionTarget, decision: Decision, at: Millis): number =>
+  db
+    .query<{ id: number }, (string | number | null)[]>(INSERT_APPROVAL)
+    .get(
+      "entryId" in target ? target.entryId : null,
+      "requestId" in target ? target.requestId : null,
+      decision.decision,
+      decision.approver,
+      decision.note,
+      decision.role,
+      decision.digest,
+      decision.presence,
+      decision.attested ? 1 : 0,
+      decision.signature,
+      JSON.stringify(decision.acknowledged),
+      at,
+    )!.id
+
+/**
+ * Records an approval. `satisfied` (decided by the approval rules from what is stored plus this one) moves an entry
+ * that waits for it on to `verified`.
+ */
+export const approve = (
+  db: Database,
+  target: DecisionTarget,
+  decision: Decision,
+  satisfied: boolean,
+  at: Millis,
+): EntryRow | null => {
+  const audit = auditAppender(db, at)
+  const approvalId = insertDecision(db, target, decision, at)
+  const data = {
+    approval: approvalId,
+    digest: decision.digest,
+    presence: decision.presence,
+    attested: decision.attested,
+    acknowledged: decision.acknowledged,
+    ...(decision.note !== null && { note: decision.note }),
+  }
+  if ("requestId" in target) {
+    audit.append({ event: "approval_recorded", actor: decision.approver, subject: target.requestId, data })
+    return null
+  }
+  const row = entryRow(db, target.entryId)
+  if (!row) return null
+  if (row.state === "awaiting_approval" && satisfied)
+    return move(db, audit, row, "approved", { actor: decision.approver, at, data })
+  audit.append({ event: "approval_recorded", actor: decision.approver, subject: String(row.id), data })
+  return row
+}
+
+export interface Withdrawal {
+  readonly event: "cancelled" | "rejected"
+  readonly actor: string
+  readonly code: string
+  readonly text: string
+  /** Kept as a rejecting decision when a person rejected it. */
+  readonly decision?: Decision
+}
+
+/** Withdraws a live entry, whoever holds it: the holder's next write loses its fence. `null` when it is too late. */
+export const withdraw = (db: Database, id: number, withdrawal: Withdrawal, at: Millis): EntryRow | null => {
+  const row = entryRow(db, id)
+  if (!row || !["scheduled", "pending", "in_progress", "verified", "awaiting_approval"].includes(row.state))
+    return null
+  const audit = auditAppender(db, at)
+  if (withdrawal.decision) insertDecision(db, { entryId: id }, withdrawal.decision, at)
+  const next = move(db, audit, row, withdrawal.event, {
+    actor: withdrawal.actor,
+    at,
+    reason: { code: withdrawal.code, text: withdrawal.text },
+  })
+  db.query(VOID_APPROVALS).run(id, at, withdrawal.text)
+  db.query(DROP_VERIFICATION).run(id)
+  return next
+}
+
+/** Puts a failed entry back, attempts at 0. `null` when it is not failed. */
+export const requeue = (
+  db: Database,
+  id: number,
+  reason: string,
+  actor: string,
+  at: Millis,
+): EntryRow | null => {
+  const row = entryRow(db, id)
+  if (row?.state !== "failed") return null
+  const audit = auditAppender(db, at)
+  const next = move(db, audit, row, "requeued", { actor, at, attempts: 0, data: { why: reason } })
+  db.query(DROP_DEAD_LETTERS).run(id)
+  return next
+}
+
+/** Sends entries proven on an older base back to be proven again. */
+export const baseMoved = (
+  db: Database,
+  ids: readonly number[],
+  actor: string,
+  detail: object,
+  at: Millis,
+): void => {
+  const audit = auditAppender(db, at)
+  for (const id of ids) {
+    const row = entryRow(db, id)
+    if (row?.state !== "verified" && row?.state !== "awaiting_approval") continue
+    move(db, audit, row, "base_moved", {
+      actor,
+      at,
+      data: detail,
+      reason: { code: "base_moved", text: "the branch moved: it is verified again on the new base" },
+    })
+  }
+}
+
+/** Claims a verified entry for landing. `null` when somebody else was faster or it is no longer verified. */
+export const claimProven = (
+  db: Database,
+  id: number,
+  worker: string,
+  until: Millis,
+  at: Millis,
+): Lease | null => {
+  const row = entryRow(db, id)
+  if (row?.state !== "verified" || row.held) return null
+  const cast = payloadOf(db, id)
+  if (!cast) return null
+  const audit = auditAppender(db, at)
+  const token = row.lease_token + 1
+  const entry = move(db, audit, row, "committing", {
+    actor: worker,
+    at,
+    data: { token },
+    lease: { owner: worker, until, token },
+  })
+  return { entry, token, worker, until, attempt: entry.attempts, cast }
+}
+
+/** Moves entries that expired in `(from, to]` and that nobody holds to dead letters, at most `limit`. */
+export const expireBetween = (db: Database, from: Millis, to: Millis, limit: number): number => {
+  const rows = db.query<EntryRow, [number, number, number]>(EXPIRING).all(from, to, limit)
+  const audit = auditAppender(db, to)
+  for (const row of rows) expire(db, audit, row, to, "watchdog")
+  return rows.length
+}
+
+export type { ApprovalRow, Verification }

@@ -1,0 +1,134 @@
+import type { EntryState } from "../domain/entry.ts"
+
+/** One row of `entry`, as stored. Times are epoch milliseconds. */
+export interface EntryRow {
+  readonly id: number
+  readonly cast_id: string
+  readonly checksum: string
+  readonly request_id: string
+  readonly task_id: string
+  readonly agent: string
+  readonly payload_hash: string
+  readonly generation: number
+  readonly state: EntryState
+  readonly priority: number
+  readonly rank: number
+  readonly blockers: number
+  readonly held: number
+  readonly landing: "independent" | "in_order" | "together"
+  readonly attempts: number
+  readonly max_attempts: number
+  readonly lease_owner: string | null
+  readonly lease_token: number
+  readonly leased_until: number | null
+  readonly run_at: number | null
+  readonly expires_at: number
+  readonly created_at: number
+  readonly updated_at: number
+  readonly reason_code: string | null
+  readonly reason: string | null
+  readonly supersedes: number | null
+  readonly audit_seq: number
+}
+
+export const ENTRY_BY_ID = "SELECT * FROM entry WHERE id = ?"
+export const PAYLOAD_BY_ID = "SELECT body FROM entry_payload WHERE id = ?"
+
+// ── enqueue ──────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Every submission of a task, newest first: decides duplicate, superseding or new generation. */
+export const ENTRIES_OF_TASK = "SELECT * FROM entry WHERE task_id = ? ORDER BY id DESC"
+export const INSERT_ENTRY = `INSERT INTO entry (
+    cast_id, checksum, request_id, task_id, agent, payload_hash, generation, state, priority, rank, blockers, landing,
+    max_attempts, expires_at, created_at, updated_at, supersedes, audit_seq)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15, ?16)
+  RETURNING id`
+export const INSERT_PAYLOAD = "INSERT INTO entry_payload (id, body) VALUES (?, ?)"
+export const INSERT_DEPENDENCY = "INSERT OR IGNORE INTO entry_dependency (entry_id, on_entry) VALUES (?, ?)"
+export const AGENT_CLOCK = "SELECT virtual_time FROM agent_clock WHERE agent = ?"
+export const SET_AGENT_CLOCK = `INSERT INTO agent_clock (agent, virtual_time) VALUES (?, ?)
+  ON CONFLICT (agent) DO UPDATE SET virtual_time = excluded.virtual_time`
+export const REPOINT_DEPENDENTS = "UPDATE OR IGNORE entry_dependency SET on_entry = ?1 WHERE on_entry = ?2"
+export const COUNT_UP = `INSERT INTO meta (key, value) VALUES (?1, CAST(?2 AS TEXT))
+  ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT)`
+
+// ── lease ────────────────────────────────────────────────────────────────────────────────────────────────────────
+export const READY = `SELECT * FROM entry WHERE state = 'pending' AND blockers = 0 AND held = 0
+  ORDER BY rank, id LIMIT ?`
+export const WAITING_DEPENDENTS = `SELECT e.* FROM entry_dependency d JOIN entry e ON e.id = d.entry_id
+  WHERE d.on_entry = ? AND e.state = 'pending' AND e.held = 0 AND e.blockers > 0 ORDER BY e.rank, e.id`
+export const DEPENDENCIES_OF = "SELECT on_entry FROM entry_dependency WHERE entry_id = ?"
+export const LEASE = `UPDATE entry SET state = 'in_progress', attempts = attempts + 1, lease_owner = ?2,
+    lease_token = lease_token + 1, leased_until = ?3, updated_at = ?4, reason_code = NULL, reason = NULL, audit_seq = ?5
+  WHERE id = ?1 AND state = 'pending' RETURNING lease_token, attempts`
+export const RENEW = `UPDATE entry SET leased_until = ?3
+  WHERE id = ?1 AND lease_token = ?2 AND lease_owner IS NOT NULL`
+export const EXPIRED_LEASES = `SELECT * FROM entry WHERE lease_owner IS NOT NULL AND leased_until < ?
+  ORDER BY leased_until LIMIT ?`
+export const EXPIRING = `SELECT * FROM entry WHERE expires_at > ? AND expires_at <= ?
+  AND state IN ('scheduled', 'pending', 'verified', 'awaiting_approval') ORDER BY expires_at LIMIT ?`
+export const LEASED_AND_EXPIRING = `SELECT min(expires_at) AS at FROM entry
+  WHERE expires_at > ? AND expires_at <= ? AND state IN ('in_progress', 'committing')`
+export const DUE = "SELECT * FROM entry WHERE state = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT ?"
+export const PROVEN = `SELECT * FROM entry WHERE state = 'verified' AND held = 0 ORDER BY rank, id LIMIT ?`
+
+// ── transitions ──────────────────────────────────────────────────────────────────────────────────────────────────
+/** `?3` and `?4` fence the write: the state it leaves and the token it was leased under. */
+export const MOVE = `UPDATE entry SET state = ?2, lease_owner = ?5, leased_until = ?6, run_at = ?7, updated_at = ?8,
+    reason_code = ?9, reason = ?10, attempts = ?11, lease_token = ?12, audit_seq = ?13
+  WHERE id = ?1 AND state = ?3 AND lease_token = ?4`
+export const UNBLOCK = `UPDATE entry SET blockers = blockers - 1
+  WHERE blockers > 0 AND id IN (SELECT entry_id FROM entry_dependency WHERE on_entry = ?)`
+export const SET_REASON = "UPDATE entry SET reason_code = ?2, reason = ?3 WHERE id = ?1"
+export const PUT_VERIFICATION = `INSERT INTO verification
+    (entry_id, base_commit, base_tree, result_tree, approval_digest, body, verified_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (entry_id) DO UPDATE SET base_commit = excluded.base_commit, base_tree = excluded.base_tree,
+    result_tree = excluded.result_tree, approval_digest = excluded.approval_digest, body = excluded.body,
+    verified_at = excluded.verified_at`
+export const VERIFICATION = "SELECT * FROM verification WHERE entry_id = ?"
+export const DROP_VERIFICATION = "DELETE FROM verification WHERE entry_id = ?"
+export const PUT_RECEIPT =
+  "INSERT OR REPLACE INTO receipt (entry_id, commit_id, landed_at, body) VALUES (?, ?, ?, ?)"
+export const INSERT_DEAD_LETTER = `INSERT INTO dead_letter (entry_id, reason_class, error, report, failed_at)
+  VALUES (?, ?, ?, ?, ?)`
+export const DROP_DEAD_LETTERS = "DELETE FROM dead_letter WHERE entry_id = ?"
+
+// ── approvals ────────────────────────────────────────────────────────────────────────────────────────────────────
+export interface ApprovalRow {
+  readonly id: number
+  readonly entry_id: number | null
+  readonly request_id: string | null
+  readonly decision: "approve" | "reject"
+  readonly approver: string
+  readonly note: string | null
+  readonly role: string | null
+  readonly digest: string
+  readonly presence: "tty" | "signature" | "none"
+  readonly attested: number
+  readonly signature: string | null
+  readonly acknowledged: string
+  readonly created_at: number
+  readonly voided_at: number | null
+  readonly void_reason: string | null
+}
+export const INSERT_APPROVAL = `INSERT INTO approval
+    (entry_id, request_id, decision, approver, note, role, digest, presence, attested, signature, acknowledged, created_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`
+export const APPROVALS_OF_ENTRY = "SELECT * FROM approval WHERE entry_id = ? ORDER BY id"
+export const APPROVALS_OF_REQUEST = "SELECT * FROM approval WHERE request_id = ? ORDER BY id"
+export const VOID_APPROVALS = `UPDATE approval SET voided_at = ?2, void_reason = ?3
+  WHERE entry_id = ?1 AND voided_at IS NULL`
+
+// ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+export const LAST_ID = "SELECT coalesce(max(id), 0) AS id FROM entry"
+export const IDS_BY_CAST = "SELECT id FROM entry WHERE cast_id = ? ORDER BY id"
+export const IDS_BY_TASK = "SELECT id FROM entry WHERE task_id = ? ORDER BY id"
+export const IDS_BY_REQUEST = "SELECT id FROM entry WHERE request_id = ? ORDER BY id"
+export const IDS_BY_COMMIT =
+  "SELECT entry_id AS id FROM receipt WHERE commit_id >= ?1 AND commit_id < ?1 || 'g' ORDER BY entry_id"
+export const RECEIPT = "SELECT body FROM receipt WHERE entry_id = ?"
+export const AHEAD_OF = `SELECT count(*) AS n FROM entry
+  WHERE state = 'pending' AND blockers = 0 AND held = 0 AND (rank, id) < (?1, ?2)`
+export const DEAD_LETTER_OF = "SELECT * FROM dead_letter WHERE entry_id = ? ORDER BY id DESC LIMIT 1"
+export const DEAD_LETTERS = `SELECT d.id, d.entry_id, e.task_id, e.agent, d.reason_class, d.error, d.failed_at
+  FROM dead_letter d JOIN entry e ON e.id = d.entry_id WHERE d.failed_at >= ? ORDER BY d.id DESC LIMIT ?`
+export const AUDIT_ROW = "SELECT * FROM audit WHERE seq = ?"

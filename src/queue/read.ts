@@ -1,0 +1,192 @@
+import type { Database } from "bun:sqlite"
+import { decodeCounts, type EntryState, STATES, type StateCounts } from "../domain/entry.ts"
+import type { FailureReport, Receipt } from "../domain/receipt.ts"
+import type { Millis } from "../domain/time.ts"
+import { auditHead } from "../platform/audit-append.sql.ts"
+import {
+  AHEAD_OF,
+  APPROVALS_OF_ENTRY,
+  APPROVALS_OF_REQUEST,
+  type ApprovalRow,
+  AUDIT_ROW,
+  DEAD_LETTER_OF,
+  DEAD_LETTERS,
+  DEPENDENCIES_OF,
+  type EntryRow,
+  IDS_BY_CAST,
+  IDS_BY_COMMIT,
+  IDS_BY_REQUEST,
+  IDS_BY_TASK,
+  RECEIPT,
+  VERIFICATION,
+} from "./queue.sql.ts"
+import { entryRow } from "./transition.ts"
+
+export interface VerificationRow {
+  readonly entry_id: number
+  readonly base_commit: string | null
+  readonly base_tree: string | null
+  readonly result_tree: string
+  readonly approval_digest: string
+  readonly body: string
+  readonly verified_at: number
+}
+
+export interface AuditRow {
+  readonly seq: number
+  readonly at: number
+  readonly event: string
+  readonly entry_id: number | null
+  readonly entry_previous: number | null
+  readonly subject: string | null
+  readonly actor: string
+  readonly data: string
+  readonly counts: string
+  readonly hash: string
+}
+
+export interface ListFilter {
+  readonly states?: readonly EntryState[]
+  readonly agent?: string
+  /** Only entries that touch this path. */
+  readonly path?: string
+  readonly requestId?: string
+  readonly since?: Millis
+  readonly limit: number
+  /** Entries older than this id: the cursor of the page before. */
+  readonly before?: number
+}
+
+/** Newest first. Built from fixed fragments; every value is bound. */
+export const listEntries = (db: Database, filter: ListFilter): EntryRow[] => {
+  const where: string[] = []
+  const values: (string | number)[] = []
+  if (filter.states && filter.states.length > 0) {
+    where.push(`state IN (${filter.states.map(() => "?").join(", ")})`)
+    values.push(...filter.states)
+  }
+  if (filter.agent !== undefined) {
+    where.push("agent = ?")
+    values.push(filter.agent)
+  }
+  if (filter.requestId !== undefined) {
+    where.push("request_id = ?")
+    values.push(filter.requestId)
+  }
+  if (filter.since !== undefined) {
+    where.push("updated_at >= ?")
+    values.push(filter.since)
+  }
+  if (filter.before !== undefined) {
+    where.push("id < ?")
+    values.push(filter.before)
+  }
+  if (filter.path !== undefined) {
+    where.push(`id IN (SELECT p.id FROM entry_payload p, json_each(p.body, '$.change_request.changes') c
+      WHERE json_valid(p.body) AND json_extract(c.value, '$.path') = ?)`)
+    values.push(filter.path)
+  }
+  values.push(filter.limit)
+  const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`
+  return db
+    .query<EntryRow, (string | number)[]>(`SELECT * FROM entry ${clause} ORDER BY id DESC LIMIT ?`)
+    .all(...values)
+}
+
+/**
+ * Entries an id of any kind speaks of: entry number, cast, task, request, or landed commit (≥ 7 hex digits). The first
+ * kind that knows it wins; a request gives all of its entries.
+ */
+export const resolveId = (db: Database, text: string): number[] => {
+  const ids = (sql: string, value: string) =>
+    db
+      .query<{ id: number }, [string]>(sql)
+      .all(value)
+      .map((row) => row.id)
+  if (/^[1-9]\d{0,14}$/.test(text) && entryRow(db, Number(text))) return [Number(text)]
+  for (const sql of [IDS_BY_CAST, IDS_BY_TASK, IDS_BY_REQUEST]) {
+    const found = ids(sql, text)
+    if (found.length > 0) return sql === IDS_BY_REQUEST ? found : found.slice(-1)
+  }
+  return /^[0-9a-f]{7,40}$/.test(text) ? ids(IDS_BY_COMMIT, text) : []
+}
+
+/** Audit rows about one entry, oldest first. */
+export const historyOf = (db: Database, row: EntryRow): AuditRow[] => {
+  const rows: AuditRow[] = []
+  const bySeq = db.query<AuditRow, [number]>(AUDIT_ROW)
+  for (let seq: number | null = row.audit_seq; seq !== null; ) {
+    const event: AuditRow | null = bySeq.get(seq)
+    if (!event) break
+    rows.push(event)
+    seq = event.entry_previous
+  }
+  return rows.reverse()
+}
+
+export const recentAudit = (
+  db: Database,
+  options: { since?: Millis; before?: number; limit: number },
+): AuditRow[] =>
+  db
+    .query<AuditRow, [number, number, number]>(
+      "SELECT * FROM audit WHERE seq < ? AND at >= ? ORDER BY seq DESC LIMIT ?",
+    )
+    .all(options.before ?? Number.MAX_SAFE_INTEGER, options.since ?? 0, options.limit)
+
+export const receiptOf = (db: Database, id: number): Receipt | null => {
+  const body = db.query<{ body: string }, [number]>(RECEIPT).get(id)?.body
+  return body === undefined ? null : JSON.parse(body)
+}
+
+export const verificationOf = (db: Database, id: number): VerificationRow | null =>
+  db.query<VerificationRow, [number]>(VERIFICATION).get(id)
+
+export const approvalsOf = (
+  db: Database,
+  target: { entryId: number } | { requestId: string },
+): ApprovalRow[] =>
+  "entryId" in target
+    ? db.query<ApprovalRow, [number]>(APPROVALS_OF_ENTRY).all(target.entryId)
+    : db.query<ApprovalRow, [string]>(APPROVALS_OF_REQUEST).all(target.requestId)
+
+/** Ready entries that go before this one. */
+export const aheadOf = (db: Database, row: EntryRow): number =>
+  db.query<{ n: number }, [number, number]>(AHEAD_OF).get(row.rank, row.id)!.n
+
+export const dependenciesOf = (db: Database, id: number): EntryRow[] =>
+  db
+    .query<{ on_entry: number }, [number]>(DEPENDENCIES_OF)
+    .all(id)
+    .flatMap(({ on_entry }) => entryRow(db, on_entry) ?? [])
+
+export interface DeadLetterRow {
+  readonly id: number
+  readonly entry_id: number
+  readonly task_id: string
+  readonly agent: string
+  readonly reason_class: "validation" | "apply" | "guard" | "ttl" | "attempts" | "infra"
+  readonly error: string
+  readonly failed_at: number
+}
+
+export const deadLetters = (db: Database, since: Millis, limit: number): DeadLetterRow[] =>
+  db.query<DeadLetterRow, [number, number]>(DEAD_LETTERS).all(since, limit)
+
+export const failureReport = (db: Database, id: number): FailureReport | null => {
+  const report = db.query<{ report: string }, [number]>(DEAD_LETTER_OF).get(id)?.report
+  return report === undefined ? null : JSON.parse(report)
+}
+
+/** Cumulative counts from the newest audit row: constant time, however many entries there are. */
+export const stateCounts = (db: Database): StateCounts => auditHead(db).counts
+
+export const countsOf = (row: AuditRow): StateCounts => decodeCounts(row.counts)
+
+/** Entries not yet decided. */
+export const depth = (counts: StateCounts): number =>
+  STATES.reduce(
+    (sum, state) =>
+      ["applied", "conflict", "failed", "cancelled"].includes(state) ? sum : sum + counts[state],
+    0,
+  )

@@ -1,0 +1,197 @@
+import type { Database } from "bun:sqlite"
+import type { ReasonClass } from "../domain/entry.ts"
+import type { FailureReport, Receipt } from "../domain/receipt.ts"
+import type { Millis } from "../domain/time.ts"
+import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
+import type { Lease } from "./lease.ts"
+import {
+  DROP_VERIFICATION,
+  type EntryRow,
+  INSERT_DEAD_LETTER,
+  PUT_RECEIPT,
+  PUT_VERIFICATION,
+  UNBLOCK,
+} from "./queue.sql.ts"
+import { entryRow, move } from "./transition.ts"
+
+/** What was proven: the trees, what an approval must bind, and the evidence as JSON for the receipt. */
+export interface Verification {
+  readonly baseCommit: string | null
+  readonly baseTree: string | null
+  readonly resultTree: string
+  readonly approvalDigest: string
+  readonly body: object
+}
+
+/** What became of a leased entry. */
+export type Settlement =
+  | { readonly to: "committing"; readonly lease: Lease; readonly verification: Verification }
+  | {
+      readonly to: "awaiting_approval"
+      readonly lease: Lease
+      readonly verification: Verification
+      readonly reason: { readonly code: string; readonly text: string }
+    }
+  | {
+      readonly to: "verified"
+      readonly lease: Lease
+      readonly verification: Verification
+      readonly reason: { readonly code: string; readonly text: string }
+    }
+  | { readonly to: "applied"; readonly lease: Lease; readonly receipt: (auditSeq: number) => Receipt }
+  | {
+      readonly to: "undone"
+      readonly lease: Lease
+      readonly reason: { readonly code: string; readonly text: string }
+    }
+  | {
+      /** Tried again at `runAt`; `charged: false` gives the attempt back (the change is not to blame). */
+      readonly to: "scheduled"
+      readonly lease: Lease
+      readonly runAt: Millis
+      readonly charged: boolean
+      readonly reason: { readonly code: string; readonly text: string }
+    }
+  | {
+      readonly to: "pending"
+      readonly lease: Lease
+      readonly reason: { readonly code: string; readonly text: string }
+    }
+  | { readonly to: "conflict"; readonly lease: Lease; readonly report: FailureReport }
+  | {
+      readonly to: "failed"
+      readonly lease: Lease
+      readonly reasonClass: ReasonClass
+      readonly report: FailureReport
+    }
+
+export interface Settled {
+  /** Entries whose lease was no longer held: nothing was written for them. */
+  readonly lost: readonly number[]
+}
+
+/** Writes outcomes behind their fences, in one transaction. A lost lease loses only its own write. */
+export const settleAll = (db: Database, settlements: readonly Settlement[], at: Millis): Settled => {
+  const audit = auditAppender(db, at)
+  const lost: number[] = []
+  for (const settlement of settlements) {
+    const { lease } = settlement
+    const row = entryRow(db, lease.entry.id)
+    const from = settlement.to === "applied" || settlement.to === "undone" ? "committing" : "in_progress"
+    const held = row !== null && row.lease_token === lease.token && row.lease_owner === lease.worker
+    if (!held || !(row.state === from || (row.state === "committing" && settlement.to === "conflict"))) {
+      lost.push(lease.entry.id)
+      continue
+    }
+    settleOne(db, audit, row, settlement, at)
+  }
+  return { lost }
+}
+
+const settleOne = (
+  db: Database,
+  audit: AuditAppender,
+  row: EntryRow,
+  settlement: Settlement,
+  at: Millis,
+): void => {
+  const actor = settlement.lease.worker
+  switch (settlement.to) {
+    case "committing":
+    case "awaiting_approval":
+    case "verified": {
+      const { verification } = settlement
+      const verified = move(db, audit, row, "verified", {
+        actor,
+        at,
+        data: { result_tree: verification.resultTree, approval_digest: verification.approvalDigest },
+        ...(settlement.to === "verified" && { reason: settlement.reason }),
+      })
+      db.query(PUT_VERIFICATION).run(
+        row.id,
+        verification.baseCommit,
+        verification.baseTree,
+        verification.resultTree,
+        verification.approvalDigest,
+        JSON.stringify(verification.body),
+        at,
+      )
+      if (settlement.to === "awaiting_approval")
+        move(db, audit, verified, "approval_missing", { actor, at, reason: settlement.reason })
+      if (settlement.to === "committing")
+        move(db, audit, verified, "committing", {
+          actor,
+          at,
+          lease: { owner: actor, until: settlement.lease.until, token: settlement.lease.token },
+        })
+      return
+    }
+    case "applied": {
+      const receipt = settlement.receipt(audit.nextSeq())
+      move(db, audit, row, "applied", {
+        actor,
+        at,
+        data: { commit: receipt.commit, result_tree: receipt.result_tree, flags: receipt.flags },
+      })
+      db.query(PUT_RECEIPT).run(row.id, receipt.commit, at, JSON.stringify(receipt))
+      db.query(DROP_VERIFICATION).run(row.id)
+      db.query(UNBLOCK).run(row.id)
+      return
+    }
+    case "undone":
+      move(db, audit, row, "undone", { actor, at, reason: settlement.reason })
+      return
+    case "scheduled":
+      move(db, audit, row, "retry_scheduled", {
+        actor,
+        at,
+        runAt: settlement.runAt,
+        reason: settlement.reason,
+        attempts: settlement.charged ? row.attempts : row.attempts - 1,
+      })
+      return
+    case "pending":
+      move(db, audit, row, "given_back", { actor, at, reason: settlement.reason, attempts: row.attempts - 1 })
+      return
+    case "conflict":
+      move(db, audit, row, row.state === "committing" ? "foreign_edit" : "conflicted", {
+        actor,
+        at,
+        data: { report: settlement.report },
+        reason: { code: settlement.report.code, text: settlement.report.message },
+      })
+      return
+    case "failed":
+      deadLetter(db, audit, row, at, actor, settlement.reasonClass, settlement.report)
+  }
+}
+
+/** Fails an entry and keeps why: the state, the letter and the audit row together. */
+export const deadLetter = (
+  db: Database,
+  audit: AuditAppender,
+  row: EntryRow,
+  at: Millis,
+  actor: string,
+  reasonClass: ReasonClass,
+  report: FailureReport,
+): void => {
+  move(db, audit, row, row.state === "in_progress" ? "failed" : "expired", {
+    actor,
+    at,
+    data: { reason_class: reasonClass },
+    reason: { code: report.code, text: report.message },
+  })
+  db.query(INSERT_DEAD_LETTER).run(row.id, reasonClass, report.message, JSON.stringify(report), at)
+}
+
+/** The cast's time to live ended before it could land. */
+export const expire = (db: Database, audit: AuditAppender, row: EntryRow, at: Millis, actor: string): void =>
+  deadLetter(db, audit, row, at, actor, "ttl", {
+    schema_version: 1,
+    code: "ttl_expired",
+    message: "its time to live ended before it could land",
+    where: `state ${row.state}`,
+    hint: "enqueue the change request again; queue.default_ttl_seconds sets how long a cast lives",
+    evidence: [],
+  })
