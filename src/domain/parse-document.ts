@@ -11,7 +11,7 @@ export const parseDocument = <S extends v.GenericSchema>(
   value: unknown,
 ): Result<v.InferOutput<S>, readonly Violation[]> => {
   const wide = isWide(value)
-  const parsed = v.safeParse(schema, value, { abortEarly: wide })
+  const parsed = v.safeParse(schema, value, { abortEarly: wide, abortPipeEarly: true })
   if (parsed.success) return ok(parsed.output)
   const violations = schemaViolations(parsed.issues)
   if (wide) return fail(violations)
@@ -50,7 +50,8 @@ const isWide = (value: unknown): boolean => {
   for (let seen = 0; open.length > 0; ) {
     const next = open.pop()
     if (typeof next !== "object" || next === null) continue
-    const items = Object.values(next)
+    if (Array.isArray(next) && next.length > WIDE) return true
+    const items = Array.isArray(next) ? next : Object.values(next)
     seen += items.length
     if (seen > WIDE) return true
     for (const item of items) open.push(item)

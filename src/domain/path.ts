@@ -42,10 +42,19 @@ export const collisionKey = (path: string, style: PathRules["style"]): string =>
   style === "posix" ? path : path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC")
 
 /** Everything wrong with a path of a change, all at once; empty = safe to join to a root. Pure: no file is looked at. */
-export const pathProblems = (path: string, rules: PathRules): readonly PathProblem[] => [
-  ...safety(path),
-  ...(rules.style === "portable" && rules.isNew ? portability(path) : []),
-]
+export const pathProblems = (path: string, rules: PathRules): readonly PathProblem[] => {
+  const bytes = Buffer.byteLength(path)
+  // Alone: the other questions are not worth asking of megabytes.
+  if (bytes > MAX_PATH_BYTES)
+    return [
+      {
+        code: "path_too_long",
+        message: `the path is ${bytes} bytes long; the limit is ${MAX_PATH_BYTES}`,
+        hint: "shorten it",
+      },
+    ]
+  return [...safety(path), ...(rules.style === "portable" && rules.isNew ? portability(path) : [])]
+}
 
 const safety = (path: string): readonly PathProblem[] => {
   const problems: PathProblem[] = []
@@ -79,13 +88,6 @@ const safety = (path: string): readonly PathProblem[] => {
       code: "path_protected",
       message: `the path ${quoted(path)} is, or some file system takes it for, a .git or .hyperion folder`,
       hint: "changes never touch these folders; choose another name",
-    })
-  const bytes = Buffer.byteLength(path)
-  if (bytes > MAX_PATH_BYTES)
-    problems.push({
-      code: "path_too_long",
-      message: `the path is ${bytes} bytes long; the limit is ${MAX_PATH_BYTES}`,
-      hint: "shorten it",
     })
   if (components.some((part) => Buffer.byteLength(part) > MAX_COMPONENT_BYTES))
     problems.push({
