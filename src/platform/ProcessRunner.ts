@@ -3,8 +3,8 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { withoutLoaders } from "./childEnv.ts"
-import { type ChildOutcome, startChild } from "./childProcess.ts"
+import { withoutLoaders } from "./child-env.ts"
+import { type ChildOutcome, startChild } from "./child-process.ts"
 import { findExecutable } from "./executable.ts"
 
 /** The program did not start. `detail` is the system's word or the folder that was missing. */

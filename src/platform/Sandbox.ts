@@ -6,7 +6,14 @@ import * as Layer from "effect/Layer"
 import type { SandboxMode } from "../domain/policy.ts"
 import { findExecutable } from "./executable.ts"
 import { type Argv, ProcessRunner, type ProcessRunnerShape } from "./ProcessRunner.ts"
-import { CANDIDATE_PATH, type ReadOnlyBind, SANDBOX_HOME, systemMounts, toolchain } from "./sandboxMounts.ts"
+import {
+  CANDIDATE_PATH,
+  hostPathOf,
+  type ReadOnlyBind,
+  SANDBOX_HOME,
+  systemMounts,
+  toolchain,
+} from "./sandbox-mounts.ts"
 
 /** The policy demands a sandbox and there is none: nothing runs. */
 export class SandboxUnavailable extends Data.TaggedError("SandboxUnavailable")<{
@@ -148,14 +155,10 @@ const wrapWith = (detect: Effect.Effect<SandboxStatus>): SandboxShape["wrap"] =>
       if (request.mode === "preferred") return bare
       return yield* new SandboxUnavailable({ reason: status.reason, hint: status.hint })
     }
-    const found = findExecutable(request.argv[0], {
-      cwd: request.candidateDir,
-      path: request.env["PATH"] ?? "",
-    })
-    const tools = toolchain(request.env, found.ok ? found.value : request.argv[0], [
-      ...request.hidden,
-      request.candidateDir,
-    ])
+    const program = hostPathOf(request.argv[0], request.candidateDir, request.readOnlyBinds)
+    const found = findExecutable(program, { cwd: request.candidateDir, path: request.env["PATH"] ?? "" })
+    const hidden = [...request.hidden, request.candidateDir]
+    const tools = toolchain(request.env, found.ok ? found.value : program, hidden)
     const argv = bwrapArgv({
       ...status,
       network: request.network,

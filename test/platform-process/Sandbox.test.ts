@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { ProcessRunner } from "../../src/platform/ProcessRunner.ts"
 import { ranInside, Sandbox, type SandboxRequest } from "../../src/platform/Sandbox.ts"
-import { CANDIDATE_PATH } from "../../src/platform/sandboxMounts.ts"
+import { CANDIDATE_PATH } from "../../src/platform/sandbox-mounts.ts"
 
 const layer = Sandbox.layer.pipe(Layer.provideMerge(ProcessRunner.layer))
 const runtime = ManagedRuntime.make(layer)

@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs"
-import { basename, dirname, isAbsolute, join } from "node:path"
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path"
 
 /** The one place a candidate has inside a sandbox, so that paths in logs and caches do not depend on the slot. */
 export const CANDIDATE_PATH = "/candidate"
@@ -54,6 +54,15 @@ const real = (path: string): string | null => {
   } catch {
     return null
   }
+}
+
+/** Where a command named by a path inside the sandbox is on the host; a bare name is left to `PATH`. */
+export const hostPathOf = (command: string, candidateDir: string, binds: readonly ReadOnlyBind[]): string => {
+  if (!command.includes("/")) return command
+  const inside = resolve(CANDIDATE_PATH, command)
+  const bind = binds.findLast(({ target }) => within(inside, target))
+  if (bind !== undefined) return join(bind.source, relative(bind.target, inside))
+  return within(inside, CANDIDATE_PATH) ? join(candidateDir, relative(CANDIDATE_PATH, inside)) : inside
 }
 
 /** Read-only system: `/usr`, the links of a merged root, the listed part of `/etc`. */

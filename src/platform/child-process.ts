@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, openSync, writeSync } from "node:fs"
 import type { Readable } from "node:stream"
 import { fail, ok, type Result } from "../domain/result.ts"
-import { BoundedOutput } from "./boundedOutput.ts"
+import { BoundedOutput } from "./bounded-output.ts"
 
 export interface ChildOptions {
   readonly executable: string

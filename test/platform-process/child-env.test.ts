@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { childEnv, looksSecret } from "../../src/platform/childEnv.ts"
+import { childEnv, looksSecret } from "../../src/platform/child-env.ts"
 
 const source = {
   PATH: "/opt/bin:/usr/bin",

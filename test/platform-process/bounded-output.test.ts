@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import * as FastCheck from "effect/FastCheck"
-import { BoundedOutput } from "../../src/platform/boundedOutput.ts"
+import { BoundedOutput } from "../../src/platform/bounded-output.ts"
 
 describe("BoundedOutput", () => {
   test("is the stream, or its two ends around what was left out, however it was chunked", () => {
