@@ -23,6 +23,8 @@ export interface StringFlag extends Described {
 export interface EnumFlag extends Described {
   readonly type: "enum"
   readonly options: readonly string[]
+  /** The placeholder, where the options are too many to be one. */
+  readonly value?: string
   readonly multiple?: true
 }
 
@@ -107,7 +109,7 @@ export const placeholder = (def: ArgDef): string | undefined => {
     case "boolean":
       return undefined
     case "enum":
-      return def.options.join("|")
+      return def.value ?? def.options.join("|")
     case "instant":
     case "since":
       return "TIME"

@@ -5,6 +5,7 @@ import { COMMANDS, type CommandTable } from "./commands.ts"
 import { describeFailure, UsageError } from "./errors.ts"
 import { Exit } from "./exit-codes.ts"
 import { earlyGlobals, GLOBAL_FLAGS, wantsTraces } from "./globals.ts"
+import { helpFor } from "./help.ts"
 import { type Resolved, resolve } from "./resolve.ts"
 import { scan } from "./scan.ts"
 import { COMMIT, VERSION } from "./version.ts"
@@ -28,7 +29,6 @@ const printHelp = async (
   commands: CommandTable,
   output: OutputWriter,
 ): Promise<number> => {
-  const { helpFor } = await import("./help.ts")
   output.data(await helpFor(resolved, commands))
   return Exit.ok
 }
@@ -50,16 +50,12 @@ const runCommand = async (
   const command = (await entry.load()).default
   const { parse } = await import("./parse.ts")
   const defs: ArgDefs = { ...command.args, ...GLOBAL_FLAGS }
-  const args = parse(defs, scan(rest, defs, help), help)
+  const scanned = scan(rest, defs, help)
+  const args = parse(command.args, scanned, help)
+  const { root, db, quiet } = parse(GLOBAL_FLAGS, { ...scanned, positionals: [] }, help)
   const refusal = command.refuse?.(args as never)
   if (refusal !== undefined) throw new UsageError("bad_usage", refusal.message, refusal.hint)
-  const globals = {
-    root: args["root"],
-    db: args["db"],
-    format: output.format,
-    color: output.stdout.color,
-    quiet: args["quiet"],
-  }
+  const globals = { root, db, quiet, format: output.format, color: output.stdout.color }
   // The definitions that `parse` has just checked are the ones `run` is typed by.
   return command.run({ args, globals, output } as never)
 }

@@ -1,4 +1,4 @@
-import type { Problem } from "../platform/stdio.ts"
+import { OutputFailed, type Problem } from "../platform/stdio.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
 
 /** A refusal of the command line: exit 2, nothing was done. */
@@ -31,6 +31,10 @@ export const describeFailure = (thrown: unknown): Failure => {
   if (thrown instanceof UsageError) {
     const { code, message, hint } = thrown
     return { problem: { code, message, hint, retryable: false }, exit: Exit.usage }
+  }
+  if (thrown instanceof OutputFailed) {
+    const { message } = thrown
+    return { problem: { code: "output_failed", message, retryable: false }, exit: Exit.failed }
   }
   return {
     problem: {

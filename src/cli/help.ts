@@ -7,29 +7,54 @@ import { TOPICS } from "./topics.ts"
 
 type Row = readonly [term: string, meaning: string]
 
+const LINE = 100
+
+/** `text` broken at spaces so that no line of it is longer than `width`, unless a word is. */
+const wrap = (text: string, width: number): readonly string[] => {
+  if (text.length <= width) return [text]
+  const lines: string[] = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
 const section = (title: string, rows: readonly Row[]): readonly Piece[] => {
   if (rows.length === 0) return []
-  const width = Math.max(...rows.map(([term]) => term.length))
-  return [
-    "\n",
-    styled("bold", title),
-    "\n",
-    ...rows.flatMap(([term, meaning]) => [
-      "  ",
-      styled("cyan", term),
-      meaning === "" ? "\n" : `${" ".repeat(width - term.length)}  ${meaning}\n`,
-    ]),
-  ]
+  let width = 0
+  for (const [term] of rows) width = Math.max(width, term.length)
+  const indent = `\n${" ".repeat(width + 4)}`
+  let lines = "\n"
+  for (const [term, meaning] of rows) {
+    lines += `  ${meaning === "" ? term : term.padEnd(width + 2) + wrap(meaning, LINE - width - 4).join(indent)}\n`
+  }
+  return ["\n", styled("bold", title), lines]
 }
+
+/** In a form that can be pasted into a shell. */
+const exampleSection = (examples: AnyCommand["examples"]): readonly Piece[] => [
+  "\n",
+  styled("bold", "EXAMPLES"),
+  "\n",
+  examples.map(([command, does]) => `  # ${does}\n  ${command}\n`).join("\n"),
+]
 
 const flagRows = (defs: ArgDefs): readonly Row[] =>
   Object.entries(defs).flatMap(([key, def]): readonly Row[] => {
     if (def.type === "positional") return []
     const short = "short" in def ? `-${def.short}, ` : ""
     const value = placeholder(def)
+    const options = def.type === "enum" && def.value !== undefined ? `: ${def.options.join(", ")}` : ""
     const notes = "multiple" in def ? " (may be repeated)" : "required" in def ? " (required)" : ""
     return [
-      [`${short}--${flagName(key)}${value === undefined ? "" : ` ${value}`}`, `${def.description}${notes}`],
+      [
+        `${short}--${flagName(key)}${value === undefined ? "" : ` ${value}`}`,
+        `${def.description}${options}${notes}`,
+      ],
     ]
   })
 
@@ -82,7 +107,7 @@ const commandHelp = (name: string, summary: string, command: AnyCommand): Text =
   ...section("ARGUMENTS", argumentRows(command.args)),
   ...section("FLAGS", flagRows(command.args)),
   ...section("GLOBAL FLAGS", flagRows(GLOBAL_FLAGS)),
-  ...section("EXAMPLES", command.examples),
+  ...exampleSection(command.examples),
 ]
 
 /** The help of the whole program and of a group needs the table only; a command's own loads that one command. */

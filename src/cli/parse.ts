@@ -56,7 +56,7 @@ const toCitty = (def: ArgDef): CittyArg => {
  * The typed arguments. citty reads a command line that was already found strict and is handed over in canonical
  * form, because it accepts unknown flags, extra arguments and missing values silently and keeps only the last of
  * repeated flags: those were checked in `scan` and are collected here. Keys go in as camelCase, because citty takes
- * every token that starts with `--no-` for a negation.
+ * every token that starts with `--no-` for a negation. Flags of other definitions are left out.
  *
  * @throws UsageError
  */
@@ -64,7 +64,8 @@ export const parse = (defs: ArgDefs, scanned: Scanned, help: string): Readonly<R
   checkPositionals(defs, scanned.positionals, help)
   const canonical: string[] = []
   for (const [key, values] of scanned.flags) {
-    if (defs[key]?.type === "boolean") canonical.push(`--${key}`)
+    if (defs[key] === undefined) continue
+    if (defs[key].type === "boolean") canonical.push(`--${key}`)
     else for (const value of values) canonical.push(`--${key}=${value}`)
   }
   const cittyArgs: CittyArgs = Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Fast path: almost every line is plain ASCII and skips the Unicode property tables (their first use costs startup). */
+/** Fast path: almost every line is plain ASCII and never needs the Unicode property tables. */
 const UNUSUAL = /[^\n\t\x20-\x7e]/
 
 /** Controls, format and bidi characters, lone surrogates, line separators, and whatever a renderer may ignore. */

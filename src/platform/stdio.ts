@@ -22,9 +22,20 @@ export class OutputClosed extends Error {
   }
 }
 
+/** stdout could not be written for another reason, such as a full disk. */
+export class OutputFailed extends Error {
+  readonly errno: string
+
+  constructor(errno: string, options: ErrorOptions) {
+    super(`cannot write to stdout: ${errno}`, options)
+    this.name = "OutputFailed"
+    this.errno = errno
+  }
+}
+
 export interface Sink {
   readonly terminal: Terminal
-  /** Writes everything before it returns; throws OutputClosed when nobody reads any more. */
+  /** Writes everything before it returns; throws OutputClosed when nobody reads any more, else OutputFailed. */
   readonly write: (text: string) => void
 }
 
@@ -71,7 +82,7 @@ export const makeWriter = ({ format, quiet, stdout, stderr }: WriterOptions): Ou
     try {
       stderr.write(text)
     } catch (cause) {
-      if (!(cause instanceof OutputClosed)) throw cause
+      if (!(cause instanceof OutputClosed || cause instanceof OutputFailed)) throw cause
     }
   }
   return {
@@ -79,17 +90,17 @@ export const makeWriter = ({ format, quiet, stdout, stderr }: WriterOptions): Ou
     stdout: stdout.terminal,
     stderr: stderr.terminal,
     closed: () => closed,
-    data: (text) => out(line(paint(text, stdout.terminal.color))),
+    data: (text) => out(line(paint(text, stdout.terminal))),
     json: (value) => out(line(visibleJson(value, 2))),
     jsonl: (value) => out(line(visibleJson(value))),
     note: (text) => {
-      if (!quiet) err(line(paint(text, stderr.terminal.color)))
+      if (!quiet) err(line(paint(text, stderr.terminal)))
     },
     error: ({ code, message, hint, retryable = false }, exit) => {
       if (format === "text") {
         const cause = ` ${visibleLine(message)}`
         const advice = hint === undefined ? [] : ["; ", styled("cyan", "hint:"), ` ${visibleLine(hint)}`]
-        err(line(paint([styled("red", "error:"), cause, ...advice], stderr.terminal.color)))
+        err(line(paint([styled("red", "error:"), cause, ...advice], stderr.terminal)))
       } else {
         err(line(visibleJson({ error: { code, message, hint, retryable } })))
       }
@@ -115,7 +126,7 @@ export const fdSink = (fd: 1 | 2, env: Environment, noColor = false): Sink => ({
       } catch (cause) {
         const code = errno(cause)
         if (code === "EPIPE") throw new OutputClosed()
-        if (code !== "EAGAIN" && code !== "EINTR") throw cause
+        if (code !== "EAGAIN" && code !== "EINTR") throw new OutputFailed(String(code), { cause })
         Atomics.wait(sleeper, 0, 0, 2)
       }
     }

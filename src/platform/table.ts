@@ -25,20 +25,17 @@ export const fit = (text: string, width: number): string => {
   return `${kept}…`
 }
 
-/** Takes cells from the widest column until the row fits, so short columns (ids, states) stay whole. */
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)
+
+/** Cuts all columns to the same greatest width that fits, so short columns (ids, states) stay whole. */
 const shrink = (natural: readonly number[], width: number): readonly number[] => {
-  const widths = [...natural]
-  let excess = widths.reduce((sum, cells) => sum + cells, 0) + GAP * (widths.length - 1) - width
-  while (excess > 0) {
-    const widest = Math.max(...widths)
-    if (widest <= NARROWEST) break
-    const next = Math.max(NARROWEST, ...widths.filter((cells) => cells < widest))
-    const column = widths.indexOf(widest)
-    const taken = Math.min(excess, Math.max(1, widest - next))
-    widths[column] = widest - taken
-    excess -= taken
-  }
-  return widths
+  const budget = width - GAP * (natural.length - 1)
+  if (sum(natural) <= budget) return natural
+  const cutTo = (cap: number) => natural.map((cells) => Math.min(cells, cap))
+  let cap = NARROWEST
+  while (sum(cutTo(cap + 1)) <= budget) cap++
+  let spare = Math.max(0, budget - sum(cutTo(cap)))
+  return natural.map((cells) => (cells > cap && spare-- > 0 ? cap + 1 : Math.min(cells, cap)))
 }
 
 /**

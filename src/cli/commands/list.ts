@@ -5,6 +5,7 @@ export default defineCommand({
   args: {
     state: {
       type: "enum",
+      value: "STATE",
       options: [
         "scheduled",
         "pending",

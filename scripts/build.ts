@@ -1,0 +1,81 @@
+/**
+ * Compiles dist/hyperion and proves it. `--no-smoke` skips the proof, `--outfile FILE` writes elsewhere.
+ * Exit 0 only when the binary exists, carries no path of this machine and passed its smoke test.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { parseArgs } from "node:util"
+import { smoke } from "./smoke.ts"
+
+const root = resolve(import.meta.dir, "..")
+
+class BuildFailed extends Error {}
+
+const git = (...args: readonly string[]): string | undefined => {
+  const run = Bun.spawnSync(["git", "-C", root, ...args], { stdin: "ignore", stderr: "ignore" })
+  return run.exitCode === 0 ? run.stdout.toString().trim() : undefined
+}
+
+/** The commit that is compiled; `-dirty` when a tracked file differs from it. */
+const commit = (): string => {
+  const head = git("rev-parse", "HEAD")
+  if (head === undefined) return "unknown"
+  return git("status", "--porcelain", "--untracked-files=no") === "" ? head : `${head}-dirty`
+}
+
+const compile = (outfile: string): void => {
+  const pkg = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+  const wanted = `bun@${Bun.version}`
+  if (pkg.packageManager !== wanted) {
+    throw new BuildFailed(`this is ${wanted}, the project is pinned to ${pkg.packageManager}`)
+  }
+  // Bun can exit 0 without writing a file, so an older binary must not pass for the new one.
+  const fresh = `${outfile}.new`
+  rmSync(fresh, { force: true })
+  mkdirSync(dirname(outfile), { recursive: true })
+  const run = Bun.spawnSync(
+    [
+      process.execPath,
+      "build",
+      "--compile",
+      "--minify",
+      "--bytecode",
+      "--format=esm",
+      "--splitting",
+      "--sourcemap",
+      "--no-compile-autoload-dotenv",
+      "--no-compile-autoload-bunfig",
+      "--define",
+      `HYPERION_VERSION=${JSON.stringify(pkg.version)}`,
+      "--define",
+      `HYPERION_COMMIT=${JSON.stringify(commit())}`,
+      "src/main.ts",
+      "--outfile",
+      fresh,
+    ],
+    { cwd: root, stdin: "ignore", stdout: "ignore", stderr: "inherit" },
+  )
+  if (run.exitCode !== 0) throw new BuildFailed(`bun build ended with ${run.exitCode}`)
+  if (!existsSync(fresh) || statSync(fresh).size === 0) throw new BuildFailed("bun build wrote no binary")
+  if (readFileSync(fresh).includes(root)) {
+    throw new BuildFailed("the binary contains the path of this checkout")
+  }
+  renameSync(fresh, outfile)
+}
+
+const { values } = parseArgs({
+  options: { "no-smoke": { type: "boolean" }, outfile: { type: "string", default: "dist/hyperion" } },
+})
+const outfile = resolve(root, values.outfile)
+try {
+  compile(outfile)
+  const problems = values["no-smoke"] ? [] : await smoke(outfile)
+  if (problems.length > 0) throw new BuildFailed(`smoke test:\n  ${problems.join("\n  ")}`)
+  console.log(
+    `${values.outfile}: ${statSync(outfile).size} bytes${values["no-smoke"] ? "" : ", smoke test passed"}`,
+  )
+} catch (cause) {
+  if (!(cause instanceof BuildFailed)) throw cause
+  console.error(`build failed: ${cause.message}`)
+  process.exitCode = 1
+}
