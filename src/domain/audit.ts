@@ -19,8 +19,8 @@ export interface AuditFields {
 export const GENESIS_HASH = "0".repeat(64)
 
 /**
- * `SHA-256(previous ‖ length-prefixed fields)`. The prefixes (bytes, decimal, `:`) make the encoding injective: no two
- * different rows share a pre-image.
+ * `SHA-256(previous ‖ length-prefixed fields)`. The prefixes (bytes, decimal, `:`; `-:` for null) make the encoding
+ * injective: no two different rows share a pre-image.
  */
 export const chainHash = (previous: string, row: AuditFields): string => {
   const hasher = new Bun.CryptoHasher("sha256")
@@ -29,15 +29,18 @@ export const chainHash = (previous: string, row: AuditFields): string => {
     String(row.seq),
     String(row.at),
     row.event,
-    row.entryId === null ? "" : String(row.entryId),
-    row.entryPrevious === null ? "" : String(row.entryPrevious),
-    row.subject ?? "",
+    row.entryId === null ? null : String(row.entryId),
+    row.entryPrevious === null ? null : String(row.entryPrevious),
+    row.subject,
     row.actor,
     row.data,
     encodeCounts(row.counts),
   ]) {
-    hasher.update(`${Buffer.byteLength(field)}:`)
-    hasher.update(field)
+    if (field === null) hasher.update("-:")
+    else {
+      hasher.update(`${Buffer.byteLength(field)}:`)
+      hasher.update(field)
+    }
   }
   return hasher.digest("hex")
 }

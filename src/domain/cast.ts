@@ -10,6 +10,9 @@ import { type Millis, Timestamp, toTimestamp } from "./time.ts"
 
 export const CAST_VERSION = 1
 
+/** Ten years: beyond it a lifetime is a mistake, and its end would leave the range of exact integers. */
+export const MAX_TTL_SECONDS = 315_360_000
+
 /**
  * The checksummed payload that enters the queue. `checksum` covers every field before it except `cast_id`, which is
  * made from it; the four fields after it are *about* it: the audit head it was made at, its sequence number, and what
@@ -22,7 +25,7 @@ export const CastPayload = v.strictObject({
   task_id: TaskId,
   agent_id: AgentName,
   created_at: Timestamp,
-  ttl_seconds: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  ttl_seconds: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_TTL_SECONDS)),
   telemetry_anchors: v.array(v.string()),
   change_request: ChangeRequest,
   checksum: Sha256Hex,

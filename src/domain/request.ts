@@ -1,6 +1,7 @@
 import * as v from "valibot"
 import { Operation } from "./change-request.ts"
 import { RequestId } from "./ids.ts"
+import { keyPath } from "./violation.ts"
 
 export const Priority = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(9))
 export const DEFAULT_PRIORITY = 5
@@ -54,15 +55,17 @@ const KNOWN_PHASE = new Set(Object.keys(PhaseSpec.entries))
 
 /** Keys nobody reads, as paths: shown as warnings, so that a misspelt field is not silently lost. */
 export const unknownKeys = (request: TaskRequest): readonly string[] => [
-  ...Object.keys(request).filter((key) => !KNOWN.has(key)),
+  ...Object.keys(request)
+    .filter((key) => !KNOWN.has(key))
+    .map((key) => keyPath("", key)),
   ...request.requested_changes.flatMap((change, index) =>
     Object.keys(change)
       .filter((key) => !KNOWN_CHANGE.has(key))
-      .map((key) => `requested_changes[${index}].${key}`),
+      .map((key) => keyPath(`requested_changes[${index}]`, key)),
   ),
   ...(request.phases ?? []).flatMap((phase, index) =>
     Object.keys(phase)
       .filter((key) => !KNOWN_PHASE.has(key))
-      .map((key) => `phases[${index}].${key}`),
+      .map((key) => keyPath(`phases[${index}]`, key)),
   ),
 ]

@@ -3,6 +3,13 @@ import * as v from "valibot"
 /** Epoch milliseconds, as stored. */
 export type Millis = number
 
+/** `Date.parse` rolls 30 February over to March and takes 24:00: neither may stand in a document. */
+const isCalendarTime = (text: string): boolean => {
+  if (Number.isNaN(Date.parse(text)) || /T24/.test(text)) return false
+  const day = text.slice(0, 10)
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
+}
+
 /** RFC 3339 in UTC with milliseconds, as written in documents. */
 export const Timestamp = v.pipe(
   v.string(),
@@ -10,7 +17,7 @@ export const Timestamp = v.pipe(
     /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/,
     "must be RFC 3339 in UTC, like 2026-01-31T12:00:00.000Z",
   ),
-  v.check((text) => !Number.isNaN(Date.parse(text)), "is not a calendar date"),
+  v.check((text) => isCalendarTime(text), "is not a point in time of the calendar"),
 )
 export type Timestamp = v.InferOutput<typeof Timestamp>
 
@@ -28,6 +35,5 @@ export const parsePointInTime = (text: string, now: Millis): Millis | null => {
   // 1e11 separates the two scales: as seconds it is the year 5138, as milliseconds it is 1973.
   if (/^\d{1,15}$/.test(text)) return Number(text) < 1e11 ? Number(text) * 1_000 : Number(text)
   if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)) return null
-  const millis = Date.parse(text)
-  return Number.isNaN(millis) ? null : millis
+  return isCalendarTime(text) ? Date.parse(text) : null
 }
