@@ -6,12 +6,9 @@ import { GuardOutput } from "./guard.ts"
 import { canonicalDigest } from "./hash.ts"
 import { AgentName, CastId, RequestId, Sha256Hex, TaskId } from "./ids.ts"
 import { RequestedChange } from "./request.ts"
-import { type Millis, Timestamp, toTimestamp } from "./time.ts"
+import { MAX_TTL_SECONDS, type Millis, Timestamp, toTimestamp } from "./time.ts"
 
 export const CAST_VERSION = 1
-
-/** Ten years: beyond it a lifetime is a mistake, and its end would leave the range of exact integers. */
-export const MAX_TTL_SECONDS = 315_360_000
 
 /**
  * The checksummed payload that enters the queue. `checksum` covers every field before it except `cast_id`, which is

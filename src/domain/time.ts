@@ -3,6 +3,9 @@ import * as v from "valibot"
 /** Epoch milliseconds, as stored. */
 export type Millis = number
 
+/** Ten years: beyond it a lifetime is a mistake, and its end would leave the range of exact integers. */
+export const MAX_TTL_SECONDS = 315_360_000
+
 /** `Date.parse` rolls 30 February over to March and takes 24:00: neither may stand in a document. */
 const isCalendarTime = (text: string): boolean => {
   if (Number.isNaN(Date.parse(text)) || /T24/.test(text)) return false

@@ -115,7 +115,7 @@ describe("refusals", () => {
     const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth)
     expect(code(nested(64))).toBeNull()
     expect(code(nested(65))).toBe("too_deep")
-    expect(code('{"a":'.repeat(65) + "1" + "}".repeat(65))).toBe("too_deep")
+    expect(code(`${'{"a":'.repeat(65)}1${"}".repeat(65)}`)).toBe("too_deep")
     expect(code("[".repeat(1_000_000))).toBe("too_deep")
     expect(code("[[],[],{}]", { maxBytes: 100, maxDepth: 2 })).toBeNull()
   })
