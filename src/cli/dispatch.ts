@@ -14,6 +14,8 @@ export interface Io {
   readonly env: Environment
   readonly stdout: (noColor: boolean) => Sink
   readonly stderr: (noColor: boolean) => Sink
+  /** Runs once before a command does; `--version` and `--help` (a tenth of their CPU) go without. */
+  readonly beforeCommand?: () => void
 }
 
 const printVersion = (output: OutputWriter): number => {
@@ -37,6 +39,7 @@ const runCommand = async (
   resolved: Resolved,
   commands: CommandTable,
   output: OutputWriter,
+  beforeCommand: Io["beforeCommand"],
 ): Promise<number> => {
   if (resolved.kind !== "command") {
     scan(resolved.rest, GLOBAL_FLAGS, "hyperion --help")
@@ -56,6 +59,7 @@ const runCommand = async (
   const refusal = command.refuse?.(args as never)
   if (refusal !== undefined) throw new UsageError("bad_usage", refusal.message, refusal.hint)
   const globals = { root, db, quiet, format: output.format, color: output.stdout.color }
+  beforeCommand?.()
   // The definitions that `parse` has just checked are the ones `run` is typed by.
   return command.run({ args, globals, output } as never)
 }
@@ -88,7 +92,7 @@ export const dispatch = async (
     if (early.version && !early.help) return printVersion(output)
     const resolved = resolve(argv, commands)
     if (early.help) return await printHelp(resolved, commands, output)
-    return await runCommand(resolved, commands, output)
+    return await runCommand(resolved, commands, output, io.beforeCommand)
   } catch (thrown) {
     return report(thrown, output, io.env)
   }

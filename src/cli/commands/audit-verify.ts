@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -9,5 +8,5 @@ export default defineCommand({
     ["hyperion audit verify", "Check the whole log"],
     ["hyperion audit verify --head 9f86d081884c", "Also detect that its end was cut off"],
   ],
-  run: notImplemented("audit verify"),
+  run: (context) => import("../actions/audit.ts").then((m) => m.verifyAudit(context)),
 })

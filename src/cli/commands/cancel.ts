@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -15,5 +14,5 @@ export default defineCommand({
     ["hyperion cancel 12", "Withdraw an entry"],
     ['hyperion cancel login --reason "done by hand"', "Withdraw all of a request"],
   ],
-  run: notImplemented("cancel"),
+  run: (context) => import("../actions/withdraw.ts").then((m) => m.cancelEntries(context)),
 })

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -14,11 +13,10 @@ export default defineCommand({
       description: "Only what is not older than TIME: RFC 3339, epoch, or a duration such as 2h",
     },
     limit: { type: "integer", value: "N", min: 1, description: "At most N rows" },
-    cursor: { type: "string", value: "TOKEN", description: "Continue after the previous page" },
   },
   examples: [
     ["hyperion history 12", "Every step of one entry"],
     ["hyperion history --since 1h --format jsonl", "Every step of the last hour"],
   ],
-  run: notImplemented("history"),
+  run: (context) => import("../actions/read.ts").then((m) => m.showHistory(context)),
 })

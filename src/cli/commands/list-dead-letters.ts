@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -16,5 +15,5 @@ export default defineCommand({
     ["hyperion list-dead-letters", "What failed and why"],
     ["hyperion list-dead-letters --since 1d --format json", "The failures of the last day"],
   ],
-  run: notImplemented("list-dead-letters"),
+  run: (context) => import("../actions/read.ts").then((m) => m.showDeadLetters(context)),
 })

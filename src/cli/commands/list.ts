@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -34,5 +33,5 @@ export default defineCommand({
     ["hyperion list --state pending --state in_progress", "What is still to come"],
     ["hyperion list --path src/login.ts --since 1d --format json", "What touched a file today"],
   ],
-  run: notImplemented("list"),
+  run: (context) => import("../actions/read.ts").then((m) => m.list(context)),
 })

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -15,5 +14,5 @@ export default defineCommand({
     ['hyperion requeue 12 --reason "the guard is repaired"', "Back to pending, attempts at zero"],
     ['hyperion requeue login-1 --reason "network is back"', "The same by its task"],
   ],
-  run: notImplemented("requeue"),
+  run: (context) => import("../actions/withdraw.ts").then((m) => m.requeue(context)),
 })

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -13,5 +12,5 @@ export default defineCommand({
     ["hyperion worker-logs --limit 20", "The last 20 steps of the workers"],
     ["hyperion worker-logs --since 10m --format jsonl", "The last ten minutes"],
   ],
-  run: notImplemented("worker-logs"),
+  run: (context) => import("../actions/read.ts").then((m) => m.showWorkerLogs(context)),
 })

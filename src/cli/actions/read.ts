@@ -1,0 +1,189 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { EntryState } from "../../domain/entry.ts"
+import {
+  type auditView,
+  type EntryView,
+  history,
+  listDeadLetters,
+  listPage,
+} from "../../operations/entries.ts"
+import { workerLogs } from "../../operations/logs.ts"
+import type { OutputWriter } from "../../platform/stdio.ts"
+import { styled } from "../../platform/Terminal.ts"
+import { table } from "../../platform/table.ts"
+import { Exit } from "../exit-codes.ts"
+import type { CommandContext } from "../run.ts"
+import { runCore } from "../run-program.ts"
+import type { TimeArg } from "../time.ts"
+
+/** Rows of a listing without `--limit`. */
+const PAGE = 100
+
+const instant = (time: TimeArg | undefined) =>
+  time === undefined
+    ? Effect.succeed(undefined)
+    : time.kind === "instant"
+      ? Effect.succeed(time.epochMs)
+      : Effect.map(Clock.currentTimeMillis, (now) => now - time.ms)
+
+/** A listing in all three formats: JSON is one document, JSONL one row a line, text a table. */
+const listing = <T>(
+  output: OutputWriter,
+  key: string,
+  rows: readonly T[],
+  text: {
+    readonly head: readonly string[]
+    readonly row: (row: T) => readonly string[]
+    readonly none: string
+  },
+  cursor: string | null = null,
+): void => {
+  if (output.format === "json")
+    output.json({ schema_version: 1, [key]: rows, ...(cursor !== null && { next_cursor: cursor }) })
+  else if (output.format === "jsonl") for (const row of rows) output.jsonl(row)
+  else if (rows.length === 0) output.note(text.none)
+  else {
+    output.data(table(rows.map(text.row), { head: text.head, width: output.stdout.columns }))
+    if (cursor !== null) output.note(`more: the same command with --cursor ${cursor}`)
+  }
+}
+
+/** `2026-11-20T04:31:07.123Z` → `2026-11-20 04:31:07`. */
+const clock = (timestamp: string): string => timestamp.slice(0, 19).replace("T", " ")
+
+export interface ListArgs {
+  readonly state: readonly string[]
+  readonly agent: string | undefined
+  readonly path: string | undefined
+  readonly since: TimeArg | undefined
+  readonly limit: number | undefined
+  readonly cursor: string | undefined
+}
+
+export const list = (context: CommandContext<ListArgs>) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const since = yield* instant(args.since)
+      if (args.cursor !== undefined && !/^\d{1,15}$/.test(args.cursor))
+        return output.error(
+          {
+            code: "bad_value",
+            message: "this --cursor is not one a listing gave",
+            hint: "use next_cursor of the page before",
+          },
+          Exit.usage,
+        ) as typeof Exit.usage
+      const page = yield* listPage({
+        states: args.state as readonly EntryState[],
+        limit: args.limit ?? PAGE,
+        ...(args.agent !== undefined && { agent: args.agent }),
+        ...(args.path !== undefined && { path: args.path }),
+        ...(since !== undefined && { since }),
+        ...(args.cursor !== undefined && { before: Number(args.cursor) }),
+      })
+      listing(
+        output,
+        "entries",
+        page.entries,
+        {
+          head: ["ID", "STATE", "TASK", "AGENT", "UPDATED", "INTENT"],
+          row: (entry: EntryView) => [
+            String(entry.id),
+            entry.state,
+            entry.task_id,
+            entry.agent,
+            clock(entry.updated_at),
+            entry.intent ?? "(unreadable payload)",
+          ],
+          none: "no entries",
+        },
+        page.nextCursor,
+      )
+      return Exit.ok
+    }),
+  )
+
+export const showHistory = (
+  context: CommandContext<{
+    readonly id: string | undefined
+    readonly since: TimeArg | undefined
+    readonly limit: number | undefined
+  }>,
+) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const since = yield* instant(args.since)
+      const rows = yield* history({ id: args.id, since, limit: args.limit ?? PAGE })
+      listing(output, "events", rows, {
+        head: ["SEQ", "AT", "EVENT", "ENTRY", "ACTOR", "DATA"],
+        row: (row: ReturnType<typeof auditView>) => [
+          String(row.seq),
+          clock(row.at),
+          row.event,
+          row.entry_id === null ? (row.subject ?? "") : String(row.entry_id),
+          row.actor,
+          JSON.stringify(row.data),
+        ],
+        none: "nothing has happened here yet",
+      })
+      return Exit.ok
+    }),
+  )
+
+export const showWorkerLogs = (
+  context: CommandContext<{ readonly since: TimeArg | undefined; readonly limit: number | undefined }>,
+) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const since = yield* instant(args.since)
+      const logs = yield* workerLogs(since, args.limit ?? PAGE)
+      listing(output, "logs", logs, {
+        head: ["ID", "LEVEL", "TASK", "MESSAGE", "DETAILS"],
+        row: (row) => [
+          String(row.id),
+          row.level,
+          row.task_id ?? "",
+          row.message,
+          JSON.stringify(row.details),
+        ],
+        none: "no worker has run yet",
+      })
+      return Exit.ok
+    }),
+  )
+
+export const showDeadLetters = (
+  context: CommandContext<{ readonly since: TimeArg | undefined; readonly limit: number | undefined }>,
+) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const since = yield* instant(args.since)
+      const letters = yield* listDeadLetters(since ?? 0, args.limit ?? PAGE)
+      listing(output, "dead_letters", letters, {
+        head: ["ENTRY", "CLASS", "TASK", "AGENT", "FAILED", "ERROR"],
+        row: (row) => [
+          String(row.queue_id),
+          row.reason_class,
+          row.task_id,
+          row.agent,
+          clock(row.failed_at),
+          row.error,
+        ],
+        none: "no dead letters",
+      })
+      if (letters.length > 0 && output.format === "text")
+        output.note([
+          styled("dim", "hyperion why ID explains one; hyperion requeue ID --reason TEXT tries again"),
+        ])
+      return Exit.ok
+    }),
+  )

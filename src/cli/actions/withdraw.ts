@@ -1,0 +1,39 @@
+import * as Effect from "effect/Effect"
+import { cancel, requeueEntries } from "../../operations/withdraw.ts"
+import type { OutputWriter } from "../../platform/stdio.ts"
+import { Exit } from "../exit-codes.ts"
+import type { CommandContext } from "../run.ts"
+import { runCore } from "../run-program.ts"
+
+/** Who acts at this terminal, as the log names them. */
+export const operatorName = (): string => process.env["HYPERION_USER"] || process.env["USER"] || "operator"
+
+const told = (output: OutputWriter, verb: string, key: string, ids: readonly number[]): void => {
+  if (output.format === "text")
+    output.data(`${verb} ${ids.length === 1 ? "entry" : "entries"} ${ids.join(", ")}`)
+  else output.json({ schema_version: 1, [key]: ids })
+}
+
+export const cancelEntries = (
+  context: CommandContext<{ readonly id: string; readonly reason: string | undefined }>,
+) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const ids = yield* cancel(args.id, args.reason ?? "withdrawn by the operator", operatorName())
+      told(output, "cancelled", "cancelled", ids)
+      return Exit.ok
+    }),
+  )
+
+export const requeue = (context: CommandContext<{ readonly id: string; readonly reason: string }>) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const ids = yield* requeueEntries(args.id, args.reason, operatorName())
+      told(output, "requeued", "requeued", ids)
+      return Exit.ok
+    }),
+  )

@@ -1,0 +1,69 @@
+import type { InputUnreadable, UnknownId, WrongState } from "../operations/errors.ts"
+import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
+import type { Problem } from "../platform/stdio.ts"
+import type { QueueFull } from "../queue/QueueService.ts"
+import { Exit, type ExitCode } from "./exit-codes.ts"
+
+/** Every typed error a command can end with. */
+export type AppError = DatabaseError | QueueFull | UnknownId | WrongState | InputUnreadable
+
+interface Told {
+  readonly code: string
+  readonly hint: string
+  readonly exit: ExitCode
+  readonly retryable?: boolean
+}
+
+type Table = {
+  readonly [Tag in AppError["_tag"]]: (error: Extract<AppError, { readonly _tag: Tag }>) => Told
+}
+
+const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
+  busy: { code: "database_busy", hint: "try again in a moment", exit: Exit.tryLater, retryable: true },
+  corrupt: {
+    code: "database_corrupt",
+    hint: "move the file aside, keep it, and run hyperion init",
+    exit: Exit.failed,
+  },
+  read_only: {
+    code: "database_read_only",
+    hint: "give yourself write permission to the .hyperion folder, or name another file with --db",
+    exit: Exit.failed,
+  },
+  full: {
+    code: "disk_full",
+    hint: "free space and run the same command again: nothing was lost",
+    exit: Exit.tryLater,
+    retryable: true,
+  },
+  missing: { code: "database_missing", hint: "hyperion init", exit: Exit.usage },
+  foreign: { code: "database_foreign", hint: "name the queue's own file with --db", exit: Exit.usage },
+  too_new: { code: "database_too_new", hint: "use the newer hyperion that wrote it", exit: Exit.failed },
+  other: { code: "database", hint: "run the same command with HYPERION_LOG=debug", exit: Exit.failed },
+}
+
+/** The one table from typed errors to code, hint and exit code. A new error without a row does not compile. */
+const TABLE: Table = {
+  DatabaseError: ({ fault }) => DATABASE[fault],
+  QueueFull: () => ({
+    code: "queue_full",
+    hint: "hyperion worker --drain, then try again",
+    exit: Exit.tryLater,
+    retryable: true,
+  }),
+  UnknownId: () => ({ code: "unknown_id", hint: "hyperion list", exit: Exit.usage }),
+  WrongState: ({ advice }) => ({ code: "wrong_state", hint: advice, exit: Exit.failed }),
+  InputUnreadable: ({ file }) => ({
+    code: "input_unreadable",
+    hint: `check that ${file} exists and can be read`,
+    exit: Exit.usage,
+  }),
+}
+
+/** What is said about a typed error, and the exit code. */
+export const tell = (error: AppError): { readonly problem: Problem; readonly exit: ExitCode } => {
+  // The table has a row for every tag; the compiler cannot see that the row fits this very error.
+  const row = TABLE[error._tag] as (error: AppError) => Told
+  const { code, hint, exit, retryable = false } = row(error)
+  return { problem: { code, message: error.message, hint, retryable }, exit }
+}

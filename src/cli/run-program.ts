@@ -1,0 +1,45 @@
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import { type Core, coreLayer, runApp } from "../app.ts"
+import { discoverWorkspace, type Workspace } from "../platform/Workspace.ts"
+import { type AppError, tell } from "./error-table.ts"
+import { Exit, type ExitCode } from "./exit-codes.ts"
+import type { CommandContext } from "./run.ts"
+
+/** Runs a program on the graph of the workspace at hand and turns its typed error into one line and an exit code. */
+export const runWith = async <R, LE extends AppError>(
+  { globals, output }: Pick<CommandContext<unknown>, "globals" | "output">,
+  layer: (workspace: Workspace) => Layer.Layer<R, LE>,
+  program: Effect.Effect<ExitCode, AppError, R>,
+): Promise<ExitCode> => {
+  const found = discoverWorkspace({
+    cwd: process.cwd(),
+    env: process.env,
+    root: globals.root,
+    db: globals.db,
+  })
+  if (!found.ok) {
+    output.error({ ...found.error, retryable: false }, Exit.usage)
+    return Exit.usage
+  }
+  const outcome = await runApp(program, layer(found.value))
+  switch (outcome.kind) {
+    case "done":
+      return outcome.value
+    case "failed": {
+      const { problem, exit } = tell(outcome.error)
+      output.error(problem, exit)
+      return exit
+    }
+    case "interrupted":
+      output.error({ code: "interrupted", message: "stopped by a signal", retryable: true }, Exit.interrupted)
+      return Exit.interrupted
+    case "defect":
+      throw outcome.defect
+  }
+}
+
+export const runCore = (
+  context: Pick<CommandContext<unknown>, "globals" | "output">,
+  program: Effect.Effect<ExitCode, AppError, Core>,
+): Promise<ExitCode> => runWith(context, coreLayer, program)
