@@ -6,9 +6,11 @@ const io: Io = {
   env: process.env,
   stdout: (noColor) => fdSink(1, process.env, noColor),
   stderr: (noColor) => fdSink(2, process.env, noColor),
-}
-for (const event of ["uncaughtException", "unhandledRejection"]) {
-  process.on(event, (thrown) => process.exit(reportStray(thrown, argv, io)))
+  beforeCommand: () => {
+    for (const event of ["uncaughtException", "unhandledRejection"]) {
+      process.on(event, (thrown) => process.exit(reportStray(thrown, argv, io)))
+    }
+  },
 }
 
 process.exit(await dispatch(argv, io))

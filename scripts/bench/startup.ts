@@ -2,12 +2,12 @@
  * CPU time (user + system) of `--version` and `--help` of dist/hyperion against a bare compiled hello, as JSON.
  * `--runs N` (21), interleaved so that a busy machine disturbs all alike; medians; ratios are what counts.
  */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 
-const binary = resolve(import.meta.dir, "../../dist/hyperion")
+const built = resolve(import.meta.dir, "../../dist/hyperion")
 const { values } = parseArgs({ options: { runs: { type: "string", default: "21" } } })
 const runs = Number(values.runs)
 const folder = mkdtempSync(join(tmpdir(), "hyperion-startup-"))
@@ -24,13 +24,22 @@ const cpuMs = (argv: readonly string[]): number => {
 }
 
 try {
-  const hello = join(folder, "hello")
   writeFileSync(join(folder, "hello.ts"), 'console.log("hello")\n')
-  const built = Bun.spawnSync(
-    [process.execPath, "build", "--compile", join(folder, "hello.ts"), "--outfile", hello],
-    { cwd: folder, stdin: "ignore", stdout: "ignore", stderr: "inherit" },
+  const build = Bun.spawnSync(
+    [process.execPath, "build", "--compile", "hello.ts", "--outfile", "hello.built"],
+    {
+      cwd: folder,
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "inherit",
+    },
   )
-  if (built.exitCode !== 0) throw new Error("the hello did not build")
+  if (build.exitCode !== 0) throw new Error("the hello did not build")
+  // How a file was written decides how it lies in the page cache, which is worth 15 % of the hello: write both alike.
+  const hello = join(folder, "hello")
+  const binary = join(folder, "hyperion")
+  copyFileSync(join(folder, "hello.built"), hello)
+  copyFileSync(built, binary)
   const subjects: Readonly<Record<string, readonly string[]>> = {
     hello: [hello],
     version: [binary, "--version"],
