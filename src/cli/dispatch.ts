@@ -1,10 +1,11 @@
-import { makeWriter, type OutputWriter, type Sink } from "../platform/stdio.ts"
-import type { Environment } from "../platform/Terminal.ts"
+import { visibleJson } from "../platform/sanitize.ts"
+import { type Format, makeWriter, OutputClosed, type OutputWriter, type Sink } from "../platform/stdio.ts"
+import type { Environment, Text } from "../platform/Terminal.ts"
 import type { ArgDefs } from "./command.ts"
 import { COMMANDS, type CommandTable } from "./commands.ts"
 import { describeFailure, UsageError } from "./errors.ts"
 import { Exit } from "./exit-codes.ts"
-import { earlyGlobals, GLOBAL_FLAGS, wantsTraces } from "./globals.ts"
+import { type EarlyGlobals, earlyGlobals, GLOBAL_FLAGS, wantsTraces } from "./globals.ts"
 import { helpFor } from "./help.ts"
 import { type Resolved, resolve } from "./resolve.ts"
 import { scan } from "./scan.ts"
@@ -12,42 +13,37 @@ import { COMMIT, VERSION } from "./version.ts"
 
 export interface Io {
   readonly env: Environment
-  readonly stdout: (noColor: boolean) => Sink
-  readonly stderr: (noColor: boolean) => Sink
-  /** Runs once before a command does; `--version` and `--help` (a tenth of their CPU) go without. */
-  readonly beforeCommand?: () => void
+  /** Opens the two streams; called once, for everything but a plain answer. */
+  readonly open: (noColor: boolean) => Promise<{ readonly stdout: Sink; readonly stderr: Sink }>
+  /** The cheap way to print help or version, where no colour can be wanted. */
+  readonly printOnce?: ((text: Text) => Promise<void>) | undefined
 }
 
-const printVersion = (output: OutputWriter): number => {
+const versionText = (format: Format): string => {
+  if (format === "text") return `hyperion ${VERSION} (${COMMIT.slice(0, 12)})`
   const about = { schema_version: 1, name: "hyperion", version: VERSION, commit: COMMIT }
-  if (output.format === "text") output.data(`hyperion ${VERSION} (${COMMIT.slice(0, 12)})`)
-  else if (output.format === "json") output.json(about)
-  else output.jsonl(about)
-  return Exit.ok
+  return visibleJson(about, format === "json" ? 2 : 0)
 }
 
-const printHelp = async (
-  resolved: Resolved,
+/** What can be said without running anything. @throws UsageError */
+const plainAnswer = async (
+  argv: readonly string[],
+  early: EarlyGlobals,
   commands: CommandTable,
-  output: OutputWriter,
-): Promise<number> => {
-  output.data(await helpFor(resolved, commands))
-  return Exit.ok
+): Promise<Text | undefined> => {
+  if (early.version && !early.help) return versionText(early.format)
+  const resolved = resolve(argv, commands)
+  if (early.help) return helpFor(resolved, commands)
+  if (resolved.kind === "command") return undefined
+  scan(resolved.rest, GLOBAL_FLAGS, "hyperion --help")
+  if (resolved.kind === "root") return helpFor(resolved, commands)
+  const { name, group } = resolved
+  const known = Object.keys(group.subcommands).join(", ")
+  throw new UsageError("missing_command", `${name} needs one of: ${known}`, `hyperion ${name} --help`)
 }
 
-const runCommand = async (
-  resolved: Resolved,
-  commands: CommandTable,
-  output: OutputWriter,
-  beforeCommand: Io["beforeCommand"],
-): Promise<number> => {
-  if (resolved.kind !== "command") {
-    scan(resolved.rest, GLOBAL_FLAGS, "hyperion --help")
-    if (resolved.kind === "root") return printHelp(resolved, commands, output)
-    const { name, group } = resolved
-    const known = Object.keys(group.subcommands).join(", ")
-    throw new UsageError("missing_command", `${name} needs one of: ${known}`, `hyperion ${name} --help`)
-  }
+const runCommand = async (resolved: Resolved, output: OutputWriter): Promise<number> => {
+  if (resolved.kind !== "command") return Exit.ok
   const { name, entry, rest } = resolved
   const help = `hyperion ${name} --help`
   const command = (await entry.load()).default
@@ -59,26 +55,23 @@ const runCommand = async (
   const refusal = command.refuse?.(args as never)
   if (refusal !== undefined) throw new UsageError("bad_usage", refusal.message, refusal.hint)
   const globals = { root, db, quiet, format: output.format, color: output.stdout.color }
-  beforeCommand?.()
   // The definitions that `parse` has just checked are the ones `run` is typed by.
   return command.run({ args, globals, output } as never)
 }
 
-const writerFor = (argv: readonly string[], io: Io): OutputWriter => {
-  const { format, quiet, noColor } = earlyGlobals(argv)
-  return makeWriter({ format, quiet, stdout: io.stdout(noColor), stderr: io.stderr(noColor) })
-}
+const openWriter = async ({ format, quiet, noColor }: EarlyGlobals, io: Io): Promise<OutputWriter> =>
+  makeWriter({ format, quiet, ...(await io.open(noColor)) })
 
 const report = (thrown: unknown, output: OutputWriter, env: Environment): number => {
-  if (output.closed()) return Exit.outputClosed
+  if (thrown instanceof OutputClosed || output.closed()) return Exit.outputClosed
   const { problem, exit, trace } = describeFailure(thrown)
   if (trace !== undefined && wantsTraces(env)) output.note(trace)
   return output.error(problem, exit)
 }
 
 /** For what no command awaited (a rejection or an exception in a callback): one line, the exit code. */
-export const reportStray = (thrown: unknown, argv: readonly string[], io: Io): number =>
-  report(thrown, writerFor(argv, io), io.env)
+export const reportStray = async (thrown: unknown, argv: readonly string[], io: Io): Promise<number> =>
+  report(thrown, await openWriter(earlyGlobals(argv), io), io.env)
 
 /** Runs one command line to its exit code. Never throws: whatever happens is one line on stderr. */
 export const dispatch = async (
@@ -87,13 +80,21 @@ export const dispatch = async (
   commands: CommandTable = COMMANDS,
 ): Promise<number> => {
   const early = earlyGlobals(argv)
-  const output = writerFor(argv, io)
+  let output: OutputWriter | undefined
   try {
-    if (early.version && !early.help) return printVersion(output)
-    const resolved = resolve(argv, commands)
-    if (early.help) return await printHelp(resolved, commands, output)
-    return await runCommand(resolved, commands, output, io.beforeCommand)
+    const answer = await plainAnswer(argv, early, commands)
+    if (answer === undefined) {
+      output = await openWriter(early, io)
+      return await runCommand(resolve(argv, commands), output)
+    }
+    if (io.printOnce !== undefined) {
+      await io.printOnce(answer)
+      return Exit.ok
+    }
+    output = await openWriter(early, io)
+    output.data(answer)
+    return Exit.ok
   } catch (thrown) {
-    return report(thrown, output, io.env)
+    return report(thrown, output ?? (await openWriter(early, io)), io.env)
   }
 }

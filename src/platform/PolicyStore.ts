@@ -9,6 +9,7 @@ import { type PolicyDocument, parsePolicy } from "../domain/policy-document.ts"
 import type { Violation } from "../domain/violation.ts"
 import { auditAppender } from "./audit-append.sql.ts"
 import { Database, type DatabaseError } from "./Database.ts"
+import { GET_META, SET_META } from "./meta.sql.ts"
 import { CurrentWorkspace, POLICY_FILE } from "./Workspace.ts"
 
 /** `hyperion.json` is malformed or says something we do not know. Nothing runs on a half-understood policy. */
@@ -73,10 +74,6 @@ export interface PolicyStoreShape {
 }
 
 const TRUSTED = "policy_trusted"
-const GET_META = "SELECT value FROM meta WHERE key = ?"
-const SET_META =
-  "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-
 const make = Effect.gen(function* () {
   const database = yield* Database
   const workspace = yield* CurrentWorkspace

@@ -132,3 +132,42 @@ export const DEAD_LETTER_OF = "SELECT * FROM dead_letter WHERE entry_id = ? ORDE
 export const DEAD_LETTERS = `SELECT d.id, d.entry_id, e.task_id, e.agent, d.reason_class, d.error, d.failed_at
   FROM dead_letter d JOIN entry e ON e.id = d.entry_id WHERE d.failed_at >= ? ORDER BY d.id DESC LIMIT ?`
 export const AUDIT_ROW = "SELECT * FROM audit WHERE seq = ?"
+export const RECENT_AUDIT = "SELECT * FROM audit WHERE seq < ? AND at >= ? ORDER BY seq DESC LIMIT ?"
+
+export interface ListFilter {
+  readonly states?: readonly EntryState[]
+  readonly agent?: string
+  /** Only entries that touch this path. */
+  readonly path?: string
+  readonly requestId?: string
+  readonly since?: number
+  readonly limit: number
+  /** Entries older than this id: the cursor of the page before. */
+  readonly before?: number
+}
+
+/** A listing, newest first, from fixed fragments; every value is bound. */
+export const listQuery = (
+  filter: ListFilter,
+): { readonly sql: string; readonly values: (string | number)[] } => {
+  const where: string[] = []
+  const values: (string | number)[] = []
+  const add = (clause: string, ...bound: (string | number)[]) => {
+    where.push(clause)
+    values.push(...bound)
+  }
+  if (filter.states && filter.states.length > 0)
+    add(`state IN (${filter.states.map(() => "?").join(", ")})`, ...filter.states)
+  if (filter.agent !== undefined) add("agent = ?", filter.agent)
+  if (filter.requestId !== undefined) add("request_id = ?", filter.requestId)
+  if (filter.since !== undefined) add("updated_at >= ?", filter.since)
+  if (filter.before !== undefined) add("id < ?", filter.before)
+  if (filter.path !== undefined)
+    add(
+      `id IN (SELECT p.id FROM entry_payload p, json_each(p.body, '$.change_request.changes') c
+        WHERE json_valid(p.body) AND json_extract(c.value, '$.path') = ?)`,
+      filter.path,
+    )
+  const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`
+  return { sql: `SELECT * FROM entry ${clause} ORDER BY id DESC LIMIT ?`, values: [...values, filter.limit] }
+}

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite"
-import { decodeCounts, type EntryState, STATES, type StateCounts } from "../domain/entry.ts"
+import { decodeCounts, STATES, type StateCounts } from "../domain/entry.ts"
 import type { FailureReport, Receipt } from "../domain/receipt.ts"
 import type { Millis } from "../domain/time.ts"
 import { auditHead } from "../platform/audit-append.sql.ts"
@@ -17,7 +17,10 @@ import {
   IDS_BY_COMMIT,
   IDS_BY_REQUEST,
   IDS_BY_TASK,
+  type ListFilter,
+  listQuery,
   RECEIPT,
+  RECENT_AUDIT,
   VERIFICATION,
 } from "./queue.sql.ts"
 import { entryRow } from "./transition.ts"
@@ -45,52 +48,10 @@ export interface AuditRow {
   readonly hash: string
 }
 
-export interface ListFilter {
-  readonly states?: readonly EntryState[]
-  readonly agent?: string
-  /** Only entries that touch this path. */
-  readonly path?: string
-  readonly requestId?: string
-  readonly since?: Millis
-  readonly limit: number
-  /** Entries older than this id: the cursor of the page before. */
-  readonly before?: number
-}
-
-/** Newest first. Built from fixed fragments; every value is bound. */
+/** Newest first. */
 export const listEntries = (db: Database, filter: ListFilter): EntryRow[] => {
-  const where: string[] = []
-  const values: (string | number)[] = []
-  if (filter.states && filter.states.length > 0) {
-    where.push(`state IN (${filter.states.map(() => "?").join(", ")})`)
-    values.push(...filter.states)
-  }
-  if (filter.agent !== undefined) {
-    where.push("agent = ?")
-    values.push(filter.agent)
-  }
-  if (filter.requestId !== undefined) {
-    where.push("request_id = ?")
-    values.push(filter.requestId)
-  }
-  if (filter.since !== undefined) {
-    where.push("updated_at >= ?")
-    values.push(filter.since)
-  }
-  if (filter.before !== undefined) {
-    where.push("id < ?")
-    values.push(filter.before)
-  }
-  if (filter.path !== undefined) {
-    where.push(`id IN (SELECT p.id FROM entry_payload p, json_each(p.body, '$.change_request.changes') c
-      WHERE json_valid(p.body) AND json_extract(c.value, '$.path') = ?)`)
-    values.push(filter.path)
-  }
-  values.push(filter.limit)
-  const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`
-  return db
-    .query<EntryRow, (string | number)[]>(`SELECT * FROM entry ${clause} ORDER BY id DESC LIMIT ?`)
-    .all(...values)
+  const { sql, values } = listQuery(filter)
+  return db.query<EntryRow, (string | number)[]>(sql).all(...values)
 }
 
 /**
@@ -129,9 +90,7 @@ export const recentAudit = (
   options: { since?: Millis; before?: number; limit: number },
 ): AuditRow[] =>
   db
-    .query<AuditRow, [number, number, number]>(
-      "SELECT * FROM audit WHERE seq < ? AND at >= ? ORDER BY seq DESC LIMIT ?",
-    )
+    .query<AuditRow, [number, number, number]>(RECENT_AUDIT)
     .all(options.before ?? Number.MAX_SAFE_INTEGER, options.since ?? 0, options.limit)
 
 export const receiptOf = (db: Database, id: number): Receipt | null => {
@@ -190,3 +149,5 @@ export const depth = (counts: StateCounts): number =>
       ["applied", "conflict", "failed", "cancelled"].includes(state) ? sum : sum + counts[state],
     0,
   )
+
+export type { ListFilter }

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -14,5 +13,5 @@ export default defineCommand({
     ["hyperion show 12", "State, patches, guards, approvals"],
     ["hyperion show cast-0123456789abcdef --format json", "The same for a script"],
   ],
-  run: notImplemented("show"),
+  run: (context) => import("../actions/explain.ts").then((m) => m.show(context)),
 })

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -14,5 +13,5 @@ export default defineCommand({
     ["hyperion why 12", "Position, what blocks it, the next command"],
     ["hyperion why login-1 --format json", "The same for a script"],
   ],
-  run: notImplemented("why"),
+  run: (context) => import("../actions/explain.ts").then((m) => m.showWhy(context)),
 })

@@ -1,0 +1,97 @@
+import * as Effect from "effect/Effect"
+import { type EntryDetail, showEntry } from "../../operations/entries.ts"
+import { type Explanation, why } from "../../operations/why.ts"
+import { type Piece, styled } from "../../platform/Terminal.ts"
+import { Exit } from "../exit-codes.ts"
+import type { CommandContext } from "../run.ts"
+import { runCore } from "../run-program.ts"
+
+export const showWhy = (context: CommandContext<{ readonly id: string }>) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const explanations = yield* why(args.id)
+      if (output.format === "json") output.json({ schema_version: 1, explanations })
+      else if (output.format === "jsonl") for (const explanation of explanations) output.jsonl(explanation)
+      else for (const explanation of explanations) output.data(whyText(explanation))
+      return Exit.ok
+    }),
+  )
+
+const whyText = ({ id, task_id, state, code, message, evidence, next }: Explanation): readonly Piece[] => [
+  styled("bold", `entry ${id}`),
+  ` (${task_id}) is ${state}: `,
+  styled("cyan", code),
+  `\n  ${message}`,
+  ...evidence.flatMap((line) => line.split("\n").map((part) => `\n  - ${part}`)),
+  ...(next === null ? [] : ["\n  next: ", styled("bold", next)]),
+]
+
+export const show = (context: CommandContext<{ readonly id: string }>) =>
+  runCore(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const detail = yield* showEntry(args.id)
+      if (output.format === "json") output.json({ schema_version: 1, ...detail })
+      else if (output.format === "jsonl") output.jsonl({ schema_version: 1, ...detail })
+      else output.data(detailText(detail))
+      return Exit.ok
+    }),
+  )
+
+const detailText = ({
+  entry,
+  cast,
+  verification,
+  approvals,
+  failure,
+  receipt,
+}: EntryDetail): readonly Piece[] => {
+  const lines: Piece[] = []
+  const field = (name: string, value: string | number | null | undefined) => {
+    if (value !== null && value !== undefined && value !== "") lines.push(`${name.padEnd(12)}${value}\n`)
+  }
+  lines.push(styled("bold", `entry ${entry.id}`), `  ${entry.state}\n`)
+  field("intent", entry.intent)
+  field("task", `${entry.task_id}  (request ${entry.request_id})`)
+  field("agent", entry.agent)
+  field("cast", `${entry.cast_id}`)
+  field("checksum", cast?.checksum)
+  field("created", entry.created_at)
+  field("expires", receipt === null ? entry.expires_at : null)
+  field("attempts", `${entry.attempts} of ${entry.max_attempts}`)
+  field("reason", entry.reason)
+  field("blocked by", entry.blocked_by.join(", "))
+  field("digest", verification?.approval_digest)
+  field("commit", receipt?.commit)
+  field("flags", receipt?.flags.join(", "))
+  for (const claim of cast?.approvals ?? [])
+    field("claim", `${claim.approver} (said by the document, not counted)`)
+  for (const approval of approvals)
+    field(
+      approval.decision === "approve" ? "approved" : "rejected",
+      `${approval.approver} at ${approval.at} (${approval.presence})${approval.note ? `: ${approval.note}` : ""}${approval.void ? ` [void: ${approval.void}]` : ""}`,
+    )
+  for (const guard of receipt?.guard_outputs ?? [])
+    field("guard", `${guard.guard_id}: ${guard.result} in ${guard.duration_ms} ms`)
+  if (failure) field("failure", `${failure.code}: ${failure.message}`)
+  for (const change of cast?.change_request.changes ?? []) {
+    lines.push("\n", styled("bold", `${change.operation} ${change.path}`), "\n")
+    const text = change.patch ?? change.content ?? ""
+    if (change.patch_encoding === "base64")
+      lines.push(styled("dim", `(${text.length} characters of base64)\n`))
+    else for (const line of text.split("\n")) lines.push(diffLine(line), "\n")
+  }
+  return lines
+}
+
+const diffLine = (line: string): Piece =>
+  line.startsWith("+")
+    ? styled("green", line)
+    : line.startsWith("-")
+      ? styled("red", line)
+      : line.startsWith("@@")
+        ? styled("cyan", line)
+        : line

@@ -1,0 +1,191 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type Millis, toTimestamp } from "../domain/time.ts"
+import { QueueService } from "../queue/QueueService.ts"
+import type { EntryRow } from "../queue/queue.sql.ts"
+import {
+  aheadOf,
+  dependenciesOf,
+  failureReport,
+  historyOf,
+  receiptOf,
+  resolveId,
+  verificationOf,
+} from "../queue/read.ts"
+import { entryRow } from "../queue/transition.ts"
+import { findEntries } from "./entries.ts"
+
+/** Why an entry is where it is: a stable code, one line, what proves it, and the command that comes next. */
+export interface Explanation {
+  readonly id: number
+  readonly task_id: string
+  readonly state: EntryRow["state"]
+  readonly code: string
+  readonly message: string
+  readonly evidence: readonly string[]
+  /** Ready entries that go before it; only while it waits for a worker. */
+  readonly position: number | null
+  readonly next: string | null
+}
+
+const ago = (now: Millis, at: Millis): string => {
+  const seconds = Math.max(0, Math.round((now - at) / 1000))
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`
+}
+
+export const why = Effect.fn("operations.why")(function* (id: string) {
+  const rows = yield* findEntries(id)
+  const queue = yield* QueueService
+  const now = yield* Clock.currentTimeMillis
+  return yield* queue.read((db) => rows.map((row) => explain(db, row, now)))
+})
+
+type Db = Parameters<typeof receiptOf>[0]
+type Said = Pick<Explanation, "code" | "message" | "evidence" | "next"> & { readonly position?: number }
+
+const explain = (db: Db, row: EntryRow, now: Millis): Explanation => {
+  const { position = null, ...said } = reasonOf(db, row, now)
+  return { id: row.id, task_id: row.task_id, state: row.state, ...said, position }
+}
+
+const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
+  switch (row.state) {
+    case "pending":
+      return whyPending(db, row)
+    case "scheduled":
+      return {
+        code: row.reason_code ?? "retry_scheduled",
+        message: `it is tried again at ${toTimestamp(row.run_at!)}: ${row.reason ?? "a transient failure"}`,
+        evidence: [`attempt ${row.attempts} of ${row.max_attempts}`],
+        next: `hyperion history ${row.id}`,
+      }
+    case "in_progress":
+    case "committing": {
+      const left = row.leased_until! - now
+      return {
+        code: row.state === "committing" ? "landing" : "being_worked_on",
+        message: `worker ${row.lease_owner} has had it for ${ago(now, row.updated_at)}${left < 0 ? "; its lease has run out" : ""}`,
+        evidence: [
+          `attempt ${row.attempts} of ${row.max_attempts}, fencing token ${row.lease_token}`,
+          `lease until ${toTimestamp(row.leased_until!)}`,
+        ],
+        next: left < 0 ? "hyperion worker --drain" : null,
+      }
+    }
+    case "verified":
+      return {
+        code: row.reason_code ?? "ready_to_land",
+        message: row.reason ?? "it is proven and approved, and waits for a worker to land it",
+        evidence: provenEvidence(db, row),
+        next: "hyperion worker --drain",
+      }
+    case "awaiting_approval":
+      return {
+        code: row.reason_code ?? "approval_missing",
+        message: `waiting for a person: ${row.reason ?? "approval is missing"}`,
+        evidence: provenEvidence(db, row),
+        next: `hyperion approve ${row.id}`,
+      }
+    case "applied": {
+      const receipt = receiptOf(db, row.id)
+      return {
+        code: "applied",
+        message: receipt?.commit
+          ? `landed as commit ${receipt.commit.slice(0, 12)} at ${receipt.landed_at}`
+          : `landed at ${toTimestamp(row.updated_at)}`,
+        evidence: receipt
+          ? [
+              ...(receipt.flags.length > 0 ? [`flags: ${receipt.flags.join(", ")}`] : []),
+              ...receipt.guard_outputs.map((guard) => `guard ${guard.guard_id}: ${guard.result}`),
+              ...receipt.approvals.map((approval) => `approved by ${approval.approver}`),
+            ]
+          : [],
+        next: `hyperion show ${row.id}`,
+      }
+    }
+    case "conflict":
+      return {
+        code: row.reason_code ?? "conflict",
+        message: row.reason ?? "it does not fit the current content",
+        evidence: conflictEvidence(db, row),
+        next: `hyperion show ${row.id}   (then enqueue a new answer to task ${row.task_id}: it supersedes this one)`,
+      }
+    case "failed": {
+      const report = failureReport(db, row.id)
+      return {
+        code: report?.code ?? row.reason_code ?? "failed",
+        message: report?.message ?? row.reason ?? "it failed",
+        evidence: report
+          ? [
+              report.where,
+              ...report.evidence,
+              ...(report.stderr_tail ? [report.stderr_tail] : []),
+              ...(report.stdout_tail ? [report.stdout_tail] : []),
+            ]
+          : [],
+        next: report?.hint ?? `hyperion requeue ${row.id} --reason TEXT`,
+      }
+    }
+    case "cancelled": {
+      const by = historyOf(db, row).at(-1)
+      const heir = resolveId(db, row.task_id).find((id) => id > row.id)
+      return {
+        code: by?.event ?? row.reason_code ?? "cancelled",
+        message: `${by?.event ?? "cancelled"} by ${by?.actor ?? "someone"}: ${row.reason ?? "no reason given"}`,
+        evidence: heir === undefined ? [] : [`entry ${heir} took its place`],
+        next: heir === undefined ? null : `hyperion why ${heir}`,
+      }
+    }
+  }
+}
+
+const whyPending = (db: Db, row: EntryRow): Said => {
+  const evidence = row.reason === null ? [] : [row.reason]
+  if (row.held)
+    return { code: "held", message: "a person holds it", evidence, next: `hyperion release ${row.id}` }
+  if (row.blockers > 0) {
+    const blockers = dependenciesOf(db, row.id).filter((on) => on.state !== "applied")
+    const stuck = blockers.find((on) => ["failed", "conflict", "cancelled"].includes(on.state))
+    return {
+      code: stuck ? "dependency_failed" : "waiting_for_dependency",
+      message: `it waits for ${blockers.map((on) => `entry ${on.id} (${on.task_id}, ${on.state})`).join(", ")} to land`,
+      evidence,
+      next: `hyperion why ${(stuck ?? blockers[0] ?? row).id}`,
+    }
+  }
+  const position = aheadOf(db, row)
+  return {
+    code: row.reason_code ?? "ready",
+    message:
+      position === 0
+        ? "it is next; a worker takes it"
+        : `${position} ready ${position === 1 ? "entry goes" : "entries go"} before it`,
+    evidence,
+    position,
+    next: "hyperion worker --drain",
+  }
+}
+
+const provenEvidence = (db: Db, row: EntryRow): readonly string[] => {
+  const proof = verificationOf(db, row.id)
+  if (!proof) return []
+  const body = JSON.parse(proof.body) as {
+    guard_outputs?: { guard_id: string; result: string }[]
+    flags?: string[]
+  }
+  const guards = body.guard_outputs ?? []
+  return [
+    `approval digest ${proof.approval_digest}`,
+    `result tree ${proof.result_tree}${proof.base_commit ? ` on ${proof.base_commit.slice(0, 12)}` : ""}`,
+    ...guards.map((guard) => `guard ${guard.guard_id}: ${guard.result}`),
+    ...(body.flags && body.flags.length > 0 ? [`flags: ${body.flags.join(", ")}`] : []),
+  ]
+}
+
+const conflictEvidence = (db: Db, row: EntryRow): readonly string[] => {
+  const last = historyOf(db, entryRow(db, row.id)!).at(-1)
+  const report = (JSON.parse(last?.data ?? "{}") as { report?: { evidence?: string[] } }).report
+  return report?.evidence ?? []
+}
