@@ -25,26 +25,26 @@ const versionText = (format: Format): string => {
   return visibleJson(about, format === "json" ? 2 : 0)
 }
 
-/** What can be said without running anything. @throws UsageError */
-const plainAnswer = async (
+type ResolvedCommand = Extract<Resolved, { readonly kind: "command" }>
+
+/** The text that answers a command line for which nothing has to run, else its command. @throws UsageError */
+const answerOrCommand = async (
   argv: readonly string[],
   early: EarlyGlobals,
   commands: CommandTable,
-): Promise<Text | undefined> => {
-  if (early.version && !early.help) return versionText(early.format)
+): Promise<{ readonly answer: Text } | { readonly command: ResolvedCommand }> => {
+  if (early.version && !early.help) return { answer: versionText(early.format) }
   const resolved = resolve(argv, commands)
-  if (early.help) return helpFor(resolved, commands)
-  if (resolved.kind === "command") return undefined
+  if (early.help) return { answer: await helpFor(resolved, commands) }
+  if (resolved.kind === "command") return { command: resolved }
   scan(resolved.rest, GLOBAL_FLAGS, "hyperion --help")
-  if (resolved.kind === "root") return helpFor(resolved, commands)
+  if (resolved.kind === "root") return { answer: await helpFor(resolved, commands) }
   const { name, group } = resolved
   const known = Object.keys(group.subcommands).join(", ")
   throw new UsageError("missing_command", `${name} needs one of: ${known}`, `hyperion ${name} --help`)
 }
 
-const runCommand = async (resolved: Resolved, output: OutputWriter): Promise<number> => {
-  if (resolved.kind !== "command") return Exit.ok
-  const { name, entry, rest } = resolved
+const runCommand = async ({ name, entry, rest }: ResolvedCommand, output: OutputWriter): Promise<number> => {
   const help = `hyperion ${name} --help`
   const command = (await entry.load()).default
   const { parse } = await import("./parse.ts")
@@ -82,17 +82,14 @@ export const dispatch = async (
   const early = earlyGlobals(argv)
   let output: OutputWriter | undefined
   try {
-    const answer = await plainAnswer(argv, early, commands)
-    if (answer === undefined) {
-      output = await openWriter(early, io)
-      return await runCommand(resolve(argv, commands), output)
-    }
-    if (io.printOnce !== undefined) {
-      await io.printOnce(answer)
+    const next = await answerOrCommand(argv, early, commands)
+    if ("answer" in next && io.printOnce !== undefined) {
+      await io.printOnce(next.answer)
       return Exit.ok
     }
     output = await openWriter(early, io)
-    output.data(answer)
+    if ("command" in next) return await runCommand(next.command, output)
+    output.data(next.answer)
     return Exit.ok
   } catch (thrown) {
     return report(thrown, output ?? (await openWriter(early, io)), io.env)

@@ -1,4 +1,3 @@
-import { fstatSync, statSync } from "node:fs"
 import { visibleText } from "./sanitize.ts"
 
 /** What one of our two output streams is connected to. */
@@ -22,36 +21,6 @@ export const decideColor = (isTTY: boolean, env: Environment, noColor = false): 
   return isTTY && env["TERM"] !== "dumb"
 }
 
-/** Pipes, files and /dev/null are told apart by stat: loading `node:tty` alone would double the CPU of `--version`. */
-const isTerminal = (fd: 1 | 2): boolean => {
-  try {
-    const stat = fstatSync(fd)
-    if (!stat.isCharacterDevice()) return false
-    if (stat.rdev === statSync("/dev/null", { throwIfNoEntry: false })?.rdev) return false
-    return process.getBuiltinModule("node:tty").isatty(fd)
-  } catch {
-    return false // a closed descriptor
-  }
-}
-
-/** `fd` 1 = stdout, 2 = stderr. Everything is found out when it is first asked for. */
-export const detectTerminal = (fd: 1 | 2, env: Environment, noColor = false): Terminal => {
-  let isTTY: boolean | undefined
-  return {
-    get isTTY() {
-      isTTY ??= isTerminal(fd)
-      return isTTY
-    },
-    get color() {
-      return decideColor(this.isTTY, env, noColor)
-    },
-    get columns() {
-      if (!this.isTTY) return undefined
-      return (fd === 1 ? process.stdout : process.stderr).columns || 80
-    },
-  }
-}
-
 const SGR = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33", cyan: "36" } as const
 export type Style = keyof typeof SGR
 
@@ -70,7 +39,7 @@ const isPieces = (text: Text): text is readonly Piece[] => Array.isArray(text)
 export const pieceText = (piece: Piece): string => (typeof piece === "string" ? piece : piece.text)
 
 /** Sanitises every piece, then adds colour where the stream has it. */
-export const paint = (text: Text, terminal: Terminal): string =>
+export const paint = (text: Text, terminal: Pick<Terminal, "color">): string =>
   (isPieces(text) ? text : [text])
     .map((piece) =>
       typeof piece === "string" || !terminal.color

@@ -1,6 +1,5 @@
-import { writeSync } from "node:fs"
 import { visibleJson, visibleLine } from "./sanitize.ts"
-import { detectTerminal, type Environment, paint, styled, type Terminal, type Text } from "./Terminal.ts"
+import { paint, styled, type Terminal, type Text } from "./Terminal.ts"
 
 export type Format = "text" | "json" | "jsonl"
 
@@ -109,26 +108,26 @@ export const makeWriter = ({ format, quiet, stdout, stderr }: WriterOptions): Ou
   }
 }
 
-const errno = (cause: unknown): unknown =>
-  typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+const errno = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : String(cause)
 
-const sleeper = new Int32Array(new SharedArrayBuffer(4))
+/** What a failed write to stdout means. */
+export const writeFailure = (cause: unknown): OutputClosed | OutputFailed =>
+  errno(cause) === "EPIPE" ? new OutputClosed() : new OutputFailed(errno(cause), { cause })
 
-/** Writes to a file descriptor and returns when all of it is out, also where the pipe is non-blocking (EAGAIN). */
-export const fdSink = (fd: 1 | 2, env: Environment, noColor = false): Sink => ({
-  terminal: detectTerminal(fd, env, noColor),
-  write: (text) => {
-    const bytes = Buffer.from(text)
-    let offset = 0
-    while (offset < bytes.length) {
-      try {
-        offset += writeSync(fd, bytes, offset)
-      } catch (cause) {
-        const code = errno(cause)
-        if (code === "EPIPE") throw new OutputClosed()
-        if (code !== "EAGAIN" && code !== "EINTR") throw new OutputFailed(String(code), { cause })
-        Atomics.wait(sleeper, 0, 0, 2)
-      }
-    }
-  },
-})
+/** True when a write would succeed a moment later: the pipe is non-blocking and full, or a signal came between. */
+export const isTransient = (cause: unknown): boolean => ["EAGAIN", "EINTR"].includes(errno(cause))
+
+/**
+ * Prints one uncoloured answer and waits for it. For `--version` and `--help`, a fifth of whose CPU a sink would be.
+ * Rejects with OutputClosed or OutputFailed.
+ */
+export const printOnce = async (text: Text): Promise<void> => {
+  try {
+    const stdout = Bun.stdout.writer()
+    stdout.write(line(paint(text, { color: false })))
+    await stdout.end()
+  } catch (cause) {
+    throw writeFailure(cause)
+  }
+}

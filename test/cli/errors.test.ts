@@ -71,11 +71,8 @@ describe("when stdout cannot be written", () => {
         stderr += text
       },
     }
-    const code = await dispatch(
-      ["say"],
-      { env: {}, stdout: () => failing, stderr: () => recording },
-      commands,
-    )
+    const open = () => Promise.resolve({ stdout: failing, stderr: recording })
+    const code = await dispatch(["say"], { env: {}, open }, commands)
     return [code, stderr]
   }
 

@@ -22,14 +22,14 @@ export const run = async (
   options: RunOptions = {},
 ): Promise<Ran> => {
   const written = { stdout: "", stderr: "" }
-  const sink = (name: "stdout" | "stderr") => (): Sink => ({
+  const sink = (name: "stdout" | "stderr"): Sink => ({
     terminal: options.terminal ?? { isTTY: false, columns: undefined, color: false },
     write: (text) => {
       written[name] += text
     },
   })
-  const io = { env: options.env ?? {}, stdout: sink("stdout"), stderr: sink("stderr") }
-  const code = await dispatch(argv, io, commands)
+  const open = () => Promise.resolve({ stdout: sink("stdout"), stderr: sink("stderr") })
+  const code = await dispatch(argv, { env: options.env ?? {}, open }, commands)
   return { code, ...written }
 }
 
