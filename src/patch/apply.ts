@@ -1,7 +1,10 @@
-import { createHash } from "node:crypto"
-import type { FileMode, FileState } from "../domain/files.ts"
+import type { FileState } from "../domain/files.ts"
 import { fail, ok, type Result } from "../domain/result.ts"
+import type { BinaryPatch } from "./binary.ts"
+import { isBlob } from "./blob-id.ts"
 import { type ExpectedChange, maxFileBytes } from "./change.ts"
+import { applyDelta } from "./delta.ts"
+import { checkBase, checkMode, checkResult, tooLargeFile } from "./entry.ts"
 import type { ParsedPatch } from "./parse.ts"
 import { type PlacedHunk, placeHunks } from "./place.ts"
 import { printPatch } from "./print.ts"
@@ -24,40 +27,8 @@ const noChange = (path: string): Result<never, PatchProblem> =>
     hint: "Drop the change, or send what is to be different.",
   })
 
-/** What of the base an operation needs, and refuses. */
-const checkBase = (expected: ExpectedChange, base: FileState | null): PatchProblem | null => {
-  if (expected.operation === "add" && base !== null)
-    return {
-      code: "file_exists",
-      message: `${expected.path} is added but exists already.`,
-      hint: "Send an update of the file as it is.",
-    }
-  if (expected.operation !== "add" && base === null)
-    return {
-      code: "file_missing",
-      message: `${expected.path} does not exist.`,
-      hint: expected.operation === "update" ? "Send an add, or correct the path." : "Drop the change.",
-    }
-  if (base?.mode === "160000")
-    return {
-      code: "gitlink_refused",
-      message: `${expected.path} is a submodule.`,
-      hint: "Submodules are not changed through Hyperion.",
-    }
-  if (base?.mode === "120000")
-    return {
-      code: "symlink_unsupported",
-      message: `${expected.path} is a symbolic link.`,
-      hint: "Change the file that it names instead.",
-    }
-  if ((base?.bytes.length ?? 0) > maxFileBytes)
-    return {
-      code: "too_large",
-      message: `${expected.path} has ${base?.bytes.length} bytes; the limit is ${maxFileBytes}.`,
-      hint: "Change it by hand.",
-    }
-  return null
-}
+const unpack = (binary: BinaryPatch, before: Uint8Array): Uint8Array | null =>
+  binary.kind === "literal" ? binary.data : applyDelta(before, binary.data)
 
 const splice = (base: Uint8Array, placed: readonly PlacedHunk[]): Uint8Array => {
   let length = base.length
@@ -76,41 +47,31 @@ const splice = (base: Uint8Array, placed: readonly PlacedHunk[]): Uint8Array => 
   return after
 }
 
-const isBlob = (bytes: Uint8Array, oid: string): boolean =>
-  createHash(oid.length > 40 ? "sha256" : "sha1")
-    .update(`blob ${bytes.length}\0`)
-    .update(bytes)
-    .digest("hex")
-    .startsWith(oid)
-
 /** Applies exactly at the stated lines (or the repaired ones). `base` is the file the patch was made for. */
 export const applyPatch = (
   patch: ParsedPatch,
   base: FileState | null,
 ): Result<AppliedPatch, PatchProblem> => {
-  const refused = checkBase(patch, base)
+  const refused = checkBase(patch, base) ?? checkMode(patch, base)
   if (refused !== null) return fail(refused)
-  if (base !== null && patch.oldMode !== null && patch.oldMode !== base.mode)
+  const before = base?.bytes ?? nothing
+  const { index } = patch
+  const places = placeHunks(
+    patch.path,
+    before,
+    patch.hunks,
+    () => index !== null && isBlob(before, index.oldOid),
+  )
+  if (!places.ok) return places
+  const bytes = patch.binary === null ? splice(before, places.value.placed) : unpack(patch.binary, before)
+  if (bytes === null)
     return fail({
       code: "corrupt_patch",
-      message: `${patch.path} has mode ${base.mode}, not ${patch.oldMode}.`,
-      hint: "State the mode that the file has as `old mode`.",
-      expected: patch.oldMode,
-      found: base.mode,
+      message: `The binary delta was not made for ${patch.path} as it is.`,
+      hint: "Generate the patch again from the current file.",
     })
-  const before = base?.bytes ?? nothing
-  const isBaseOfPatch = () => patch.index !== null && isBlob(before, patch.index.oldOid)
-  const places = placeHunks(patch.path, before, patch.hunks, isBaseOfPatch)
-  if (!places.ok) return places
-  const bytes = splice(before, places.value.placed)
-  const done = (after: FileState | null) =>
-    ok({
-      after,
-      repairs: [...patch.repairs, ...places.value.repairs],
-      canonical: printPatch(patch, before, places.value.placed),
-    })
-  if (patch.operation === "delete") {
-    if (bytes.length === 0) return done(null)
+  if (bytes.length > maxFileBytes) return fail(tooLargeFile(patch.path, bytes.length))
+  if (patch.operation === "delete" && bytes.length > 0)
     return fail({
       code: "corrupt_patch",
       message: `${patch.path} is deleted, but the patch removes only a part of it.`,
@@ -118,10 +79,15 @@ export const applyPatch = (
       hunk: 1,
       line: (patch.hunks[0]?.oldLines ?? 0) + 1,
     })
-  }
-  const mode: FileMode = patch.newMode ?? base?.mode ?? "100644"
-  if (base !== null && base.mode === mode && equalBytes(bytes, before)) return noChange(patch.path)
-  return done({ mode, bytes })
+  const after = patch.operation === "delete" ? null : { mode: patch.newMode ?? base?.mode ?? "100644", bytes }
+  const wrong = checkResult(patch, base, after)
+  if (wrong !== null) return fail(wrong)
+  if (base !== null && base.mode === after?.mode && equalBytes(bytes, before)) return noChange(patch.path)
+  return ok({
+    after,
+    repairs: [...patch.repairs, ...places.value.repairs],
+    canonical: printPatch(patch, before, places.value.placed),
+  })
 }
 
 /** A change that carries the whole new file (null for a delete). The base's mode is kept; a new file is 100644. */
@@ -139,12 +105,13 @@ export const applyContent = (
       message: `The change of ${expected.path} has no content.`,
       hint: "Send a patch or the whole file.",
     })
-  if (content.length > maxFileBytes)
+  if (base !== null && base.mode !== "100644" && base.mode !== "100755")
     return fail({
-      code: "too_large",
-      message: `The content has ${content.length} bytes; the limit is ${maxFileBytes}.`,
-      hint: "Split the change.",
+      code: "symlink_unsupported",
+      message: `${expected.path} is no regular file: whole content cannot replace it.`,
+      hint: "Send a patch of its target, or a delete and then an add.",
     })
+  if (content.length > maxFileBytes) return fail(tooLargeFile(expected.path, content.length))
   if (base !== null && equalBytes(content, base.bytes)) return noChange(expected.path)
   return ok({ mode: base?.mode ?? "100644", bytes: content })
 }

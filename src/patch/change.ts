@@ -1,9 +1,11 @@
-export type PatchOperation = "add" | "update" | "delete"
+import type { Operation } from "../domain/change-request.ts"
 
 /** What the change says about itself: the patch must agree. */
 export interface ExpectedChange {
   readonly path: string
-  readonly operation: PatchOperation
+  readonly operation: Operation
+  /** `posix` takes a submodule as an opaque entry whose bytes are `Subproject commit <id>\n`; `portable` (default) refuses it. */
+  readonly paths?: "portable" | "posix"
 }
 
 /** Larger patches and files are refused as `too_large`. */

@@ -1,16 +1,20 @@
+import type { Operation } from "../domain/change-request.ts"
 import type { FileMode } from "../domain/files.ts"
 import { fail, ok, type Result } from "../domain/result.ts"
-import type { ExpectedChange, PatchOperation } from "./change.ts"
+import type { ExpectedChange } from "./change.ts"
+import { gitlinkRefused } from "./entry.ts"
 import type { FileHeader } from "./header.ts"
 import { excerpt, type PatchProblem, type Repair } from "./problem.ts"
 import { hasPrefix } from "./quote.ts"
 import { encode, equalBytes } from "./text.ts"
 
-const statedOperation = (header: FileHeader): PatchOperation | null => {
+const statedOperation = (header: FileHeader): Operation | null => {
   if (header.newFileMode !== null || header.oldIsNull) return "add"
   if (header.deletedFileMode !== null || header.newIsNull) return "delete"
   return header.git || header.hasSides ? "update" : null
 }
+
+const isRegular = (mode: FileMode | null): boolean => mode === "100644" || mode === "100755"
 
 const contradiction = (header: FileHeader): string | null => {
   const adds = header.newFileMode !== null || header.oldIsNull
@@ -84,23 +88,18 @@ export const checkHeader = (
   const newMode = expected.operation === "add" ? (header.newFileMode ?? "100644") : header.newMode
   const statedMode = header.deletedFileMode ?? header.oldMode ?? header.index?.mode ?? null
   const modes = [header.oldMode, newMode, statedMode]
-  if (modes.includes("160000"))
+  if (modes.includes("160000") && expected.paths !== "posix") return fail(gitlinkRefused(expected.path))
+  if (header.oldMode !== null && !(isRegular(header.oldMode) && isRegular(newMode)))
     return fail({
-      code: "gitlink_refused",
-      message: "The patch changes a submodule.",
-      hint: "Submodules are not changed through Hyperion.",
+      code: "mode_unsupported",
+      message: `The patch turns ${header.oldMode} into ${newMode}.`,
+      hint: "Another type of file is a delete of the old one and an add of the new one.",
     })
-  if (modes.includes("120000"))
+  if (header.body === "binary" && (header.index === null || header.index.oldOid.length < 40))
     return fail({
-      code: "symlink_unsupported",
-      message: "The patch changes a symbolic link.",
-      hint: "Change the file that it names instead.",
-    })
-  if (header.body === "binary")
-    return fail({
-      code: "binary_unsupported",
-      message: "Binary patches are not supported.",
-      hint: "Send the whole file as `content` with `patch_encoding: base64`.",
+      code: "malformed_patch",
+      message: "A binary patch needs an `index` line with full ids.",
+      hint: "Generate it with `git diff --binary --full-index`.",
     })
   return ok({ oldMode: header.oldMode, newMode, statedMode, repairs })
 }

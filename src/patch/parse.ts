@@ -1,11 +1,14 @@
+import type { Operation } from "../domain/change-request.ts"
 import type { FileMode } from "../domain/files.ts"
 import { fail, ok, type Result } from "../domain/result.ts"
-import { type ExpectedChange, maxPatchBytes, type PatchOperation } from "./change.ts"
+import { type BinaryPatch, parseBinary } from "./binary.ts"
+import { type ExpectedChange, maxPatchBytes } from "./change.ts"
 import { unwrap } from "./envelope.ts"
 import { type IndexLine, parseHeader } from "./header.ts"
 import { checkHeader } from "./header-check.ts"
 import { parseHunks } from "./hunk.ts"
 import { type Hunk, statedLine } from "./hunk-body.ts"
+import { afterBlanks } from "./hunk-scan.ts"
 import type { PatchProblem, Repair } from "./problem.ts"
 
 /** One file's patch, well-formed in itself; whether it fits a base is for `applyPatch`. */
@@ -17,6 +20,7 @@ export interface ParsedPatch extends ExpectedChange {
   readonly statedMode: FileMode | null
   readonly index: IndexLine | null
   readonly hunks: readonly Hunk[]
+  readonly binary: BinaryPatch | null
   readonly repairs: readonly Repair[]
 }
 
@@ -27,7 +31,7 @@ const noPatch = (message: string): Result<never, PatchProblem> =>
     hint: "Send a unified diff of this one file, or the whole file as `content`.",
   })
 
-const sidesAgree = (operation: PatchOperation, hunks: readonly Hunk[]): PatchProblem | null => {
+const sidesAgree = (operation: Operation, hunks: readonly Hunk[]): PatchProblem | null => {
   if (operation === "update") return null
   const disagreeing = hunks.findIndex((hunk) => (operation === "add" ? hunk.oldLines : hunk.newLines) > 0)
   if (disagreeing >= 0)
@@ -55,7 +59,7 @@ const sidesAgree = (operation: PatchOperation, hunks: readonly Hunk[]): PatchPro
 
 /** Checks the stated order and puts right what follows from it: the new side's numbers, and 0 for a missing file. */
 const numberHunks = (
-  operation: PatchOperation,
+  operation: Operation,
   hunks: readonly Hunk[],
   repairs: Repair[],
 ): Result<readonly Hunk[], PatchProblem> => {
@@ -106,11 +110,21 @@ export const parsePatch = (
   if (!header.ok) return header
   const checked = checkHeader(header.value, expected)
   if (!checked.ok) return checked
-  const body = parseHunks(bytes, header.value.end, end, unfinished)
+  const packed = header.value.body === "binary" ? parseBinary(bytes, header.value.end, end) : null
+  if (packed?.ok === false) return packed
+  const binary = packed?.value.binary ?? null
+  const hunksFrom = packed === null ? header.value.end : afterBlanks(bytes, packed.value.end, end)
+  const body = parseHunks(bytes, hunksFrom, end, unfinished)
   if (!body.ok) return body
   const { oldMode, newMode, statedMode } = checked.value
   const repairs = [...unwrapped.value.repairs, ...checked.value.repairs, ...body.value.repairs]
-  if (body.value.hunks.length === 0) {
+  if (binary !== null && body.value.hunks.length > 0)
+    return fail({
+      code: "malformed_patch",
+      message: "The patch is both binary and text.",
+      hint: "Send one of them.",
+    })
+  if (body.value.hunks.length === 0 && binary === null) {
     const emptyFile = header.value.newFileMode !== null || header.value.deletedFileMode !== null
     if (!emptyFile && expected.operation !== "update")
       return noPatch("The patch has neither a hunk nor the header of an empty file.")
@@ -123,11 +137,13 @@ export const parsePatch = (
   return ok({
     path: expected.path,
     operation: expected.operation,
+    ...(expected.paths === undefined ? {} : { paths: expected.paths }),
     oldMode,
     newMode,
     statedMode,
     index: header.value.index,
     hunks: numbered.value,
+    binary,
     repairs,
   })
 }

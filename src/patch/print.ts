@@ -105,6 +105,7 @@ export const printPatch = (
   placed: readonly PlacedHunk[],
 ): Uint8Array<ArrayBuffer> => {
   const parts: Uint8Array[] = [encode(headerText(patch))]
+  if (patch.binary !== null) parts.push(patch.binary.text)
   let shift = 0
   for (const hunk of withContext(base, placed)) {
     const oldRange = range(hunk.line, hunk.oldLines)

@@ -164,6 +164,11 @@ describe("whole content", () => {
       value: null,
     })
   })
+  test("does not become the target of a link", () => {
+    expect(applyContent(update, bytes("n"), file("o", "120000"))).toMatchObject({
+      error: { code: "symlink_unsupported" },
+    })
+  })
   test("is never a silent no-op", () => {
     expect(applyContent(update, bytes("o"), file("o"))).toMatchObject({ error: { code: "no_patch" } })
     expect(applyContent(update, null, file("o"))).toMatchObject({ error: { code: "no_patch" } })

@@ -17,8 +17,9 @@ export const run = (
   base: FileState | null,
   operation: ExpectedChange["operation"] = "update",
   path = "f",
+  paths: "portable" | "posix" = "portable",
 ) => {
-  const parsed = parsePatch(typeof patch === "string" ? bytes(patch) : patch, { path, operation })
+  const parsed = parsePatch(typeof patch === "string" ? bytes(patch) : patch, { path, operation, paths })
   if (!parsed.ok) return { problem: parsed.error }
   const applied = applyPatch(parsed.value, base)
   if (!applied.ok) return { problem: applied.error }
