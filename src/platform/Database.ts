@@ -1,5 +1,6 @@
 import { SQLiteError, Database as Sqlite } from "bun:sqlite"
 import { existsSync } from "node:fs"
+import { dirname } from "node:path"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -12,6 +13,11 @@ export const SCHEMA_VERSION = MIGRATIONS.length
 const APPLICATION_ID = 0x48595052
 /** The first bundled SQLite without the WAL-reset corruption (sqlite.org release log 3.51.3). */
 const MIN_SQLITE = [3, 51, 3] as const
+/** How long a statement waits for another process's lock. SQLite's own default, and Bun's, is 0. */
+const BUSY_TIMEOUT_MS = 5_000
+
+// Bun keeps the 20 statements used last; the queue has more, and compiling one again costs as much as running it.
+Sqlite.MAX_QUERY_CACHE_SIZE = 256
 
 export type DatabaseFault =
   | "busy"
@@ -75,9 +81,11 @@ export interface DatabaseOptions {
   readonly create: boolean
   /** Every commit survives power loss (`--durable full`). */
   readonly durable?: boolean
+  /** How long a statement waits for another process's lock, in ms (5,000). */
+  readonly busyTimeoutMs?: number
 }
 
-const open = ({ file, create, durable = false }: DatabaseOptions) => {
+const open = ({ file, create, durable = false, busyTimeoutMs = BUSY_TIMEOUT_MS }: DatabaseOptions) => {
   const failed = (fault: DatabaseFault, detail: string) => new DatabaseError({ fault, file, detail })
   const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> =>
     Effect.try({
@@ -90,7 +98,7 @@ const open = ({ file, create, durable = false }: DatabaseOptions) => {
     })
 
   const acquire = attempt(() => {
-    if (!create && file !== ":memory:" && !existsSync(file)) throw failed("missing", "")
+    if (file !== ":memory:" && !existsSync(create ? dirname(file) : file)) throw failed("missing", "")
     const db = new Sqlite(file, { create: true, readwrite: true, strict: true })
     try {
       prepare(db)
@@ -102,28 +110,25 @@ const open = ({ file, create, durable = false }: DatabaseOptions) => {
   })
 
   const prepare = (db: Sqlite) => {
-    // First of all: Bun's default is 0, and even opening in WAL mode can meet a lock.
-    db.run("PRAGMA busy_timeout = 5000")
-    const version = db.query<{ v: string }, []>("SELECT sqlite_version() AS v").get()!.v
-    const parts = version.split(".").map(Number)
+    // First of all: even opening in WAL mode can meet a lock.
+    db.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
+    const found = db.query<Identity, []>(IDENTITY).get()!
+    const parts = found.sqlite.split(".").map(Number)
     const older = MIN_SQLITE.findIndex((least, index) => (parts[index] ?? 0) !== least)
     if (older >= 0 && (parts[older] ?? 0) < MIN_SQLITE[older]!)
-      throw failed("other", `SQLite ${version} is too old`)
-    const pragma = (name: string) => Number(Object.values(db.query(`PRAGMA ${name}`).get() as object)[0])
-    const applicationId = pragma("application_id")
-    const userVersion = pragma("user_version")
-    const tables = db.query<{ n: number }, []>("SELECT count(*) AS n FROM sqlite_schema").get()!.n
-    if (applicationId !== APPLICATION_ID && (applicationId !== 0 || userVersion !== 0 || tables > 0))
+      throw failed("other", `SQLite ${found.sqlite} is too old`)
+    const untouched = found.application === 0 && found.version === 0 && found.objects === 0
+    if (found.application !== APPLICATION_ID && !untouched)
       throw failed("foreign", "its application id is not ours")
-    if (userVersion > SCHEMA_VERSION)
-      throw failed("too_new", `schema ${userVersion}, this binary knows ${SCHEMA_VERSION}`)
-    db.run("PRAGMA journal_mode = WAL")
+    if (found.version > SCHEMA_VERSION)
+      throw failed("too_new", `schema ${found.version}, this binary knows ${SCHEMA_VERSION}`)
+    useWal(db, busyTimeoutMs)
     db.run(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`)
     db.run("PRAGMA foreign_keys = ON")
     db.run("PRAGMA trusted_schema = OFF")
     db.run("PRAGMA wal_autocheckpoint = 1000")
     db.run("PRAGMA journal_size_limit = 16777216")
-    if (userVersion < SCHEMA_VERSION) migrate(db)
+    if (found.version < SCHEMA_VERSION) migrate(db)
   }
 
   return Effect.map(
@@ -153,6 +158,35 @@ const open = ({ file, create, durable = false }: DatabaseOptions) => {
     }),
   )
 }
+
+/** Read in one statement: another process may be creating the same file between two of them. */
+const IDENTITY = `SELECT sqlite_version() AS sqlite,
+  (SELECT application_id FROM pragma_application_id) AS application,
+  (SELECT user_version FROM pragma_user_version) AS version,
+  (SELECT count(*) FROM sqlite_schema) AS objects`
+interface Identity {
+  readonly sqlite: string
+  readonly application: number
+  readonly version: number
+  readonly objects: number
+}
+
+/**
+ * SQLite answers "locked" at once, without its busy timeout, when two processes turn the same new file into a WAL
+ * database at the same time: waiting is ours to do.
+ */
+const useWal = (db: Sqlite, busyTimeoutMs: number) => {
+  for (let left = busyTimeoutMs; ; left -= WAL_PAUSE_MS) {
+    try {
+      db.run("PRAGMA journal_mode = WAL")
+      return
+    } catch (error) {
+      if (left <= 0 || faultOf(error) !== "busy") throw error
+      Bun.sleepSync(WAL_PAUSE_MS)
+    }
+  }
+}
+const WAL_PAUSE_MS = 5
 
 const migrate = (db: Sqlite) => {
   db.run("BEGIN IMMEDIATE")
