@@ -59,12 +59,13 @@ describe("help", () => {
     expect((await run(["help", "environment"])).stdout).toContain("NO_COLOR")
   })
 
-  test("of something unknown suggests", async () => {
-    const { code, stderr } = await run(["help", "enqeue"])
-    expect([code, stderr]).toEqual([
-      2,
-      'error: unknown command "enqeue" (did you mean enqueue?); hint: hyperion --help\n',
-    ])
+  test.each([
+    ["enqeue", "enqueue"],
+    ["exit-code", "exit-codes"],
+  ])("of %s suggests %s", async (typed, meant) => {
+    const { code, stderr } = await run(["help", typed])
+    const says = `error: no command or topic "${typed}" (did you mean ${meant}?); hint: hyperion --help\n`
+    expect([code, stderr]).toEqual([2, says])
   })
 })
 

@@ -68,13 +68,14 @@ describe.skipIf(!existsSync(binary))("the compiled binary", () => {
     expect(shell("hyperion --help", { FORCE_COLOR: "1", NO_COLOR: "0" }).stdout).not.toContain("\u001b")
   })
 
-  test("ends quietly with 141 when the reader has gone", () => {
-    const { code, stderr } = shell('exec 3> >(exec 0<&-); wait $!; hyperion --help >&3; echo "$?" >&2')
+  // Plain answers and commands write in different ways; both must notice.
+  test.each(["--help", "help exit-codes"])("%s ends quietly with 141 when the reader has gone", (args) => {
+    const { code, stderr } = shell(`exec 3> >(exec 0<&-); wait $!; hyperion ${args} >&3; echo "$?" >&2`)
     expect([code, stderr]).toEqual([0, "141\n"])
   })
 
-  test("a full disk is an error, not a silence", () => {
-    expect(shell("hyperion --help > /dev/full")).toEqual({
+  test.each(["--help", "help exit-codes"])("%s on a full disk is an error, not a silence", (args) => {
+    expect(shell(`hyperion ${args} > /dev/full`)).toEqual({
       code: 1,
       stdout: "",
       stderr: "error: cannot write to stdout: ENOSPC\n",
