@@ -2,7 +2,7 @@
  * Compiles dist/hyperion and proves it. `--no-smoke` skips the proof, `--outfile FILE` writes elsewhere.
  * Exit 0 only when the binary exists, carries no path of this machine and passed its smoke test.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { smoke } from "./smoke.ts"
@@ -31,16 +31,9 @@ const occurrences = (file: string, text: string): number => {
   return count
 }
 
-const compile = (outfile: string): void => {
-  const pkg = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
-  const wanted = `bun@${Bun.version}`
-  if (pkg.packageManager !== wanted) {
-    throw new BuildFailed(`this is ${wanted}, the project is pinned to ${pkg.packageManager}`)
-  }
-  // Bun can exit 0 without writing a file, so an older binary must not pass for the new one.
-  const fresh = `${outfile}.new`
-  rmSync(fresh, { force: true })
-  mkdirSync(dirname(outfile), { recursive: true })
+/** Returns the path of the binary. */
+const compileInto = (folder: string, version: string): string => {
+  const binary = join(folder, "hyperion")
   const run = Bun.spawnSync(
     [
       process.execPath,
@@ -54,21 +47,38 @@ const compile = (outfile: string): void => {
       "--no-compile-autoload-dotenv",
       "--no-compile-autoload-bunfig",
       "--define",
-      `HYPERION_VERSION=${JSON.stringify(pkg.version)}`,
+      `HYPERION_VERSION=${JSON.stringify(version)}`,
       "--define",
       `HYPERION_COMMIT=${JSON.stringify(commit())}`,
       "src/main.ts",
       "--outfile",
-      fresh,
+      binary,
     ],
     { cwd: root, stdin: "ignore", stdout: "ignore", stderr: "inherit" },
   )
   if (run.exitCode !== 0) throw new BuildFailed(`bun build ended with ${run.exitCode}`)
-  if (!existsSync(fresh) || statSync(fresh).size === 0) throw new BuildFailed("bun build wrote no binary")
-  if (occurrences(fresh, root) > occurrences(process.execPath, root)) {
+  if (!existsSync(binary) || statSync(binary).size === 0) throw new BuildFailed("bun build wrote no binary")
+  if (occurrences(binary, root) > occurrences(process.execPath, root)) {
     throw new BuildFailed("the binary contains the path of this checkout")
   }
-  renameSync(fresh, outfile)
+  return binary
+}
+
+const compile = (outfile: string): void => {
+  const pkg = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+  const wanted = `bun@${Bun.version}`
+  if (pkg.packageManager !== wanted) {
+    throw new BuildFailed(`this is ${wanted}, the project is pinned to ${pkg.packageManager}`)
+  }
+  // Bun can exit 0 without writing a file, so an older binary must not pass for the new one. It also leaves a copy
+  // of every source map beside the binary that already holds them.
+  mkdirSync(dirname(outfile), { recursive: true })
+  const folder = mkdtempSync(join(dirname(outfile), ".build-"))
+  try {
+    renameSync(compileInto(folder, pkg.version), outfile)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 const { values } = parseArgs({
