@@ -1,9 +1,9 @@
-import * as v from "valibot"
 import { sha256Hex } from "./hash.ts"
+import { parseDocument } from "./parse-document.ts"
 import { type Policy, Policy as PolicySchema } from "./policy.ts"
 import { fail, ok, type Result } from "./result.ts"
 import { parseStrictJson } from "./strict-json.ts"
-import { schemaViolations, type Violation } from "./violation.ts"
+import type { Violation } from "./violation.ts"
 
 export interface PolicyDocument {
   readonly policy: Policy
@@ -25,7 +25,7 @@ export const parsePolicy = (bytes: Uint8Array): Result<PolicyDocument, readonly 
         hint: "correct the JSON of hyperion.json",
       },
     ])
-  const parsed = v.safeParse(PolicySchema, json.value)
-  if (!parsed.success) return fail(schemaViolations(parsed.issues))
-  return ok({ policy: parsed.output, digest: sha256Hex(bytes), given: json.value as Record<string, unknown> })
+  const parsed = parseDocument(PolicySchema, json.value)
+  if (!parsed.ok) return parsed
+  return ok({ policy: parsed.value, digest: sha256Hex(bytes), given: json.value as Record<string, unknown> })
 }
