@@ -147,3 +147,26 @@ const portability = (path: string): readonly PathProblem[] => {
     })
   return problems
 }
+
+/**
+ * What is wrong with a symbolic link at `path` (itself sound) that points to `target`: it must stay inside the root on
+ * every reading. `..` may only lead, since behind another link it would climb from somewhere else.
+ */
+export const linkTargetProblems = (path: string, target: string): readonly PathProblem[] => {
+  const hint = "point the link to a file of the repository, by a relative path"
+  const problem = (code: string, what: string): readonly PathProblem[] => [
+    { code, message: `the link ${quoted(path)} points to ${quoted(target)}, ${what}`, hint },
+  ]
+  if (target === "" || target.includes("\0")) return problem("link_target_malformed", "which names nothing")
+  if (target.startsWith("/")) return problem("link_target_absolute", "which is an absolute path")
+  const parts = target.split("/").filter((part) => part !== "" && part !== ".")
+  const down = parts.findIndex((part) => part !== "..")
+  const ups = down === -1 ? parts.length : down
+  const rest = parts.slice(ups)
+  const folders = path.split("/").slice(0, -1)
+  if (ups > folders.length) return problem("link_target_outside", "which lies outside the repository")
+  if (rest.includes("..")) return problem("link_target_roundabout", 'which climbs with ".." on its way')
+  if (touchesProtected([...folders.slice(0, folders.length - ups), ...rest].join("/")))
+    return problem("link_target_protected", "which lies in a .git or .hyperion folder")
+  return []
+}

@@ -8,17 +8,15 @@ export interface Violation {
   readonly hint: string
 }
 
-/**
- * A foreign text as part of one of our messages: JSON-quoted, cut to `max` characters, and with everything that does
- * not print as itself written as an escape.
- */
-export const quoted = (text: string, max = 120): string => {
-  const cut = text.length > max ? `${text.slice(0, max).toWellFormed()}…` : text.toWellFormed()
-  return JSON.stringify(cut).replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu,
-    (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`,
-  )
-}
+/** Everything that does not print as itself, written as an escape. */
+export const printable = (text: string): string =>
+  text
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`)
+
+/** A foreign text as part of one of our messages: JSON-quoted, cut to `max` characters, printable. */
+export const quoted = (text: string, max = 120): string =>
+  printable(JSON.stringify(text.length > max ? `${text.slice(0, max).toWellFormed()}…` : text))
 
 /** `changes[2].patch_hash`; the empty string is the document itself. Keys that are no plain words are quoted. */
 export const issuePath = (issue: v.BaseIssue<unknown>): string =>

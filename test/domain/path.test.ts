@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test"
 import { join, relative, sep } from "node:path"
 import * as FastCheck from "effect/FastCheck"
-import { collisionKey, type PathRules, pathProblems, touchesProtected } from "../../src/domain/path.ts"
+import {
+  collisionKey,
+  linkTargetProblems,
+  type PathRules,
+  pathProblems,
+  touchesProtected,
+} from "../../src/domain/path.ts"
 
 const NEW: PathRules = { style: "portable", isNew: true }
 const OLD: PathRules = { style: "portable", isNew: false }
@@ -201,4 +207,46 @@ test("whatever is put around and into .git, a folding file system's view decides
     ),
     { numRuns: 5_000 },
   )
+})
+
+describe("targets of symbolic links", () => {
+  const cases: readonly (readonly [string, string, string | null])[] = [
+    ["a", "b", null],
+    ["a", ".", null],
+    ["d/a", "..", null],
+    ["d/e/a", "../../b/c", null],
+    ["d/a", "./x//y", null],
+    ["a", "", "link_target_malformed"],
+    ["a", "b\u0000", "link_target_malformed"],
+    ["a", "/etc/passwd", "link_target_absolute"],
+    ["a", "..", "link_target_outside"],
+    ["d/a", "../..", "link_target_outside"],
+    ["d/a", "./.././../x", "link_target_outside"],
+    ["d/a", "s/../x", "link_target_roundabout"],
+    ["d/a", "../b/../../x", "link_target_roundabout"],
+    ["a", ".git/hooks", "link_target_protected"],
+    ["d/a", "../.GIT", "link_target_protected"],
+    ["a", "x/.hyperion", "link_target_protected"],
+  ]
+  for (const [path, target, code] of cases)
+    test(`${path} → ${JSON.stringify(target)}`, () => {
+      expect(linkTargetProblems(path, target).map((problem) => problem.code)).toEqual(
+        code === null ? [] : [code],
+      )
+    })
+
+  test("an accepted target stays inside, wherever the link stands", () => {
+    const part = FastCheck.constantFrom("..", ".", "", "a", "b", ".git", "..a")
+    const path = FastCheck.array(FastCheck.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 4 })
+    FastCheck.assert(
+      FastCheck.property(path, FastCheck.array(part, { minLength: 1, maxLength: 6 }), (folders, parts) => {
+        const [link, target] = [folders.join("/"), parts.join("/")]
+        if (linkTargetProblems(link, target).length > 0) return true
+        const root = join(sep, "srv", "root")
+        const reached = join(root, link, "..", target).replace(/\/$/, "")
+        return (reached === root || reached.startsWith(root + sep)) && !reached.includes("/.git")
+      }),
+      { numRuns: 5_000 },
+    )
+  })
 })

@@ -1,3 +1,4 @@
+import { printable } from "../../domain/violation.ts"
 import type { Rule } from "../rule.ts"
 
 /** A patch changes the one file its change names, in the way its operation says. */
@@ -10,5 +11,12 @@ export const patchAlignment: Rule = ({ changes, checkPatch, policy }) =>
       paths: policy.paths,
     })
     if (problem === null) return []
-    return [{ code: problem.code, path: `${at}.patch`, message: problem.message, hint: problem.hint }]
+    return [
+      {
+        code: problem.code,
+        path: `${at}.patch`,
+        message: printable(problem.message),
+        hint: printable(problem.hint),
+      },
+    ]
   })
