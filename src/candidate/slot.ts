@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs"
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -53,18 +44,16 @@ const isHeld = (line: string): boolean => {
 
 /** Creates `path` with our name in it, whole or not at all: `link` is the only step that makes it appear. */
 const claim = (path: string): boolean => {
-  const draft = `${path}.${process.pid}.${crypto.randomUUID()}`
-  const fd = openSync(draft, "wx", 0o600)
+  const draft = mkdtempSync(`${path}.`)
   try {
-    writeSync(fd, ownerLine())
-    linkSync(draft, path)
+    writeFileSync(join(draft, "owner"), ownerLine())
+    linkSync(join(draft, "owner"), path)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false
     throw error
   } finally {
-    closeSync(fd)
-    unlinkSync(draft)
+    rmSync(draft, { recursive: true })
   }
 }
 

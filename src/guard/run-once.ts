@@ -1,12 +1,10 @@
-import { mkdirSync, realpathSync, renameSync, statSync, unlinkSync } from "node:fs"
-import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { commandArgv } from "../domain/command.ts"
 import type { GuardOutput } from "../domain/guard.ts"
 import { canonicalDigest } from "../domain/hash.ts"
 import type { GuardSpec } from "../domain/policy.ts"
 import { childEnv } from "../platform/child-env.ts"
-import { findExecutable } from "../platform/executable.ts"
+import { findExecutable, programIdentity } from "../platform/executable.ts"
 import type { Argv, ProcessRunnerShape } from "../platform/ProcessRunner.ts"
 import type { SandboxedCommand, SandboxShape } from "../platform/Sandbox.ts"
 import { hostPathOf } from "../platform/sandbox-mounts.ts"
@@ -26,14 +24,12 @@ export interface Attempt {
   readonly note: string | null
 }
 
-/** A program that was exchanged is another program: its file's identity stands for its content. */
-const programIdentity = (argv: Argv, target: GuardTarget<unknown>, env: Readonly<Record<string, string>>) => {
+/** Of a program outside the tree; one inside is part of the tree's id. */
+const identityOf = (argv: Argv, target: GuardTarget<unknown>, env: Readonly<Record<string, string>>) => {
   const place = hostPathOf(argv[0], target.dir, target.binds)
   const found = findExecutable(place, { cwd: target.dir, path: env["PATH"] ?? "" })
   if (!found.ok || found.value.startsWith(`${target.dir}/`)) return null
-  const file = realpathSync(found.value)
-  const { size, mtimeMs } = statSync(file)
-  return { file, size, mtimeMs }
+  return programIdentity(found.value)
 }
 
 /** The command as it will be started. An invalid one is answered as text: the policy, not a change, is to blame. */
@@ -59,7 +55,7 @@ export const ready = Effect.fn("GuardService.ready")(function* (
     env: command.env,
     label: command.label,
     machine: `${process.platform}-${process.arch}`,
-    program: programIdentity(argv.value, target, env),
+    program: identityOf(argv.value, target, env),
   })
   return { guard, argv: argv.value, command, envDigest } satisfies ReadyGuard
 })
@@ -85,22 +81,6 @@ export const unable = (
   note,
 })
 
-/** Files the log under its digest, so that an output's `log_sha256` is also its name. */
-const fileLog = (draft: string, folder: string, digest: string | undefined): string | null => {
-  if (digest === undefined) return null
-  renameSync(draft, join(folder, `${digest}.log`))
-  return digest
-}
-
-const discard = (draft: string): void => {
-  try {
-    unlinkSync(draft)
-  } catch {}
-}
-
-const logging = <A>(action: () => A) =>
-  Effect.try({ try: action, catch: (error) => ({ message: `the log cannot be written: ${error}` }) })
-
 /** One run on the tree as it is. Never fails: what keeps it from running is `infra`. */
 export const runOnce = Effect.fn("GuardService.runOnce")(function* (
   runner: ProcessRunnerShape,
@@ -108,34 +88,24 @@ export const runOnce = Effect.fn("GuardService.runOnce")(function* (
   { guard, argv, command }: ReadyGuard,
   settings: GuardSettings,
 ) {
-  const draft = join(settings.logDir, `${guard.id}.${crypto.randomUUID()}.part`)
-  const attempt = Effect.gen(function* () {
-    yield* logging(() => mkdirSync(settings.logDir, { recursive: true, mode: 0o700 }))
-    const outcome = yield* runner.run({
-      ...command,
-      timeoutMs: guard.timeout_seconds * 1_000,
-      logFile: draft,
-    })
-    const { result, note } = judge(outcome, command.label === "bwrap", target.dependencies.missing)
-    const logSha256 = yield* logging(() => fileLog(draft, settings.logDir, outcome.logSha256))
-    return {
-      output: {
-        guard_id: guard.id,
-        command: [...argv],
-        tree: target.tree,
-        exit_code: outcome.exitCode,
-        result,
-        duration_ms: Math.round(outcome.durationMs),
-        stdout_tail: tail(outcome.stdout),
-        stderr_tail: tail(outcome.stderr),
-        log_sha256: logSha256,
-        sandbox: command.label,
-      },
-      note,
-    } satisfies Attempt
-  })
-  return yield* attempt.pipe(
-    Effect.catchAll((error) => Effect.succeed(unable(target, guard, command.label, error.message))),
-    Effect.ensuring(Effect.sync(() => discard(draft))),
-  )
+  const timeoutMs = guard.timeout_seconds * 1_000
+  const ended = yield* Effect.either(runner.run({ ...command, timeoutMs, logDir: settings.logDir }))
+  if (ended._tag === "Left") return unable(target, guard, command.label, ended.left.message)
+  const outcome = ended.right
+  const { result, note } = judge(outcome, command.label === "bwrap", target.dependencies.missing)
+  return {
+    output: {
+      guard_id: guard.id,
+      command: [...argv],
+      tree: target.tree,
+      exit_code: outcome.exitCode,
+      result,
+      duration_ms: Math.round(outcome.durationMs),
+      stdout_tail: tail(outcome.stdout),
+      stderr_tail: tail(outcome.stderr),
+      log_sha256: outcome.logSha256 ?? null,
+      sandbox: command.label,
+    },
+    note,
+  } satisfies Attempt
 })

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import { withoutLoaders } from "./child-env.ts"
 import { type ChildOutcome, startChild } from "./child-process.ts"
 import { findExecutable } from "./executable.ts"
+import type { LogPlace } from "./process-log.ts"
 
 /** The program did not start. `detail` is the system's word or the folder that was missing. */
 export class SpawnFailed extends Data.TaggedError("SpawnFailed")<{
@@ -35,6 +36,8 @@ export interface RunOptions {
   readonly maxOutputBytes?: number
   /** Both streams in order of arrival, up to `maxLogBytes` (64 MiB). Created 0600, truncated if it exists. */
   readonly logFile?: string
+  /** Instead of `logFile`: the log is filed in this folder as `<logSha256>.log` when the process has ended. */
+  readonly logDir?: string
   readonly maxLogBytes?: number
   /** Gives the child descriptor 3 and returns what it writes there (4 KiB) as `status`. */
   readonly statusFd?: boolean
@@ -54,6 +57,11 @@ export interface ProcessRunnerShape {
 const reasonOf = (code: string | undefined): SpawnFailed["reason"] => {
   if (code === "ENOENT") return "not_found"
   return code === "EACCES" || code === "ENOEXEC" || code === "EPERM" ? "not_executable" : "other"
+}
+
+const placeOf = ({ logFile, logDir }: RunOptions): LogPlace | undefined => {
+  if (logFile !== undefined) return { file: logFile }
+  return logDir === undefined ? undefined : { folder: logDir }
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
@@ -81,7 +89,7 @@ const run = Effect.fn("ProcessRunner.run")(function* (options: RunOptions) {
           timeoutMs: options.timeoutMs,
           graceMs: options.graceMs ?? 200,
           maxOutputBytes: options.maxOutputBytes ?? 256 * 1024,
-          logFile: options.logFile,
+          log: placeOf(options),
           maxLogBytes: options.maxLogBytes ?? 64 * 1024 * 1024,
           statusFd: options.statusFd ?? false,
         },

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, openSync, writeSync } from "node:fs"
 import type { Readable } from "node:stream"
 import { fail, ok, type Result } from "../domain/result.ts"
 import { BoundedOutput } from "./bounded-output.ts"
+import { type LogPlace, ProcessLog } from "./process-log.ts"
 
 export interface ChildOptions {
   readonly executable: string
@@ -13,7 +13,7 @@ export interface ChildOptions {
   readonly timeoutMs: number
   readonly graceMs: number
   readonly maxOutputBytes: number
-  readonly logFile: string | undefined
+  readonly log: LogPlace | undefined
   readonly maxLogBytes: number
   readonly statusFd: boolean
 }
@@ -40,42 +40,6 @@ export interface RunningChild {
 const GIVE_UP_MS = 1_000
 const MAX_STATUS_BYTES = 4_096
 
-/** A log of both streams in order of arrival, cut at `limit` bytes; its digest is of the bytes written. */
-class LogFile {
-  readonly #fd: number
-  readonly #hash = new Bun.CryptoHasher("sha256")
-  #room: number
-  #broken = false
-
-  constructor(path: string, limit: number) {
-    this.#fd = openSync(path, "w", 0o600)
-    this.#room = limit
-  }
-
-  push(chunk: Uint8Array): void {
-    if (this.#broken || this.#room <= 0) return
-    const part = chunk.subarray(0, this.#room)
-    this.#room -= part.length
-    this.#write(part)
-    if (this.#room <= 0) this.#write(Buffer.from("\n[log cut here: size limit]\n"))
-  }
-
-  #write(part: Uint8Array): void {
-    try {
-      for (let at = 0; at < part.length; ) at += writeSync(this.#fd, part, at)
-      this.#hash.update(part)
-    } catch {
-      this.#broken = true
-    }
-  }
-
-  /** `undefined` when the disk refused part of the log: no digest vouches for a log with holes. */
-  close(): string | undefined {
-    closeSync(this.#fd)
-    return this.#broken ? undefined : this.#hash.digest("hex")
-  }
-}
-
 /**
  * Starts a child that leads its own process group. `settle` is called exactly once: after the end of file of its
  * pipes, or at the latest two graces after its exit, because a grandchild may hold them open for ever. Whatever is
@@ -85,7 +49,7 @@ export const startChild = (
   options: ChildOptions,
   settle: (result: Result<ChildOutcome, NodeJS.ErrnoException>) => void,
 ): RunningChild => {
-  const log = options.logFile === undefined ? undefined : new LogFile(options.logFile, options.maxLogBytes)
+  const log = options.log === undefined ? undefined : new ProcessLog(options.log, options.maxLogBytes)
   const stdout = new BoundedOutput(options.maxOutputBytes)
   const stderr = new BoundedOutput(options.maxOutputBytes)
   const status = new BoundedOutput(MAX_STATUS_BYTES)
@@ -135,7 +99,7 @@ export const startChild = (
     })
   const refuse = (error: NodeJS.ErrnoException): void =>
     conclude(() => {
-      log?.close()
+      log?.discard()
       return fail(error)
     })
   const stop = (): void => {

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from "node:fs"
+import { accessSync, constants, realpathSync, statSync } from "node:fs"
 import { isAbsolute, join, resolve } from "node:path"
 import { fail, ok, type Result } from "../domain/result.ts"
 
@@ -26,4 +26,17 @@ export const findExecutable = (
     } catch {}
   }
   return fail(seen ? "not_executable" : "not_found")
+}
+
+export interface ProgramIdentity {
+  readonly file: string
+  readonly size: number
+  readonly mtimeMs: number
+}
+
+/** Stands for a program's content, without reading it: an exchanged program differs in one of these. */
+export const programIdentity = (executable: string): ProgramIdentity => {
+  const file = realpathSync(executable)
+  const { size, mtimeMs } = statSync(file)
+  return { file, size, mtimeMs }
 }

@@ -114,6 +114,7 @@ describe("the candidate's .git", () => {
     expect(await withCandidate((candidate) => inside(candidate, SCRIPT, "off"))).toBe("3\ncandidate\nbase\n")
   })
 
+  // Needs bubblewrap.
   test.skipIf(!status.available)(
     "answers inside the sandbox, where nothing else of the repository is",
     async () => {

@@ -296,6 +296,7 @@ describe("in the sandbox", async () => {
   afterAll(() => real.dispose())
   const status = await real.runPromise(Effect.flatMap(Sandbox, (sandbox) => sandbox.detect))
   if (!status.available) process.stderr.write(`SKIPPED: guards in the sandbox, ${status.reason}\n`)
+  // Needs bubblewrap.
   const isolated = test.skipIf(!status.available)
   const inside = (spec: GuardSpec, on = target()) =>
     real.runPromise(

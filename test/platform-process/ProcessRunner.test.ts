@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -198,5 +207,17 @@ describe("refusal", () => {
     expect(await failure({ argv: ["planted"], env: { PATH: `.::${env.PATH}` } })).toMatchObject({
       reason: "not_found",
     })
+  })
+})
+
+describe("a folder of logs", () => {
+  test("files a log under its digest, once, and nothing of a program that did not start", async () => {
+    const logDir = join(folder, "new", "logs")
+    const digest = createHash("sha256").update("out\n").digest("hex")
+    for (const _ of [1, 2])
+      expect(await outcome({ argv: sh("echo out"), logDir })).toMatchObject({ logSha256: digest })
+    expect(await failure({ argv: ["./orphan"], logDir })).toMatchObject({ _tag: "SpawnFailed" })
+    expect(readdirSync(logDir)).toEqual([`${digest}.log`])
+    expect(readFileSync(join(logDir, `${digest}.log`), "utf8")).toBe("out\n")
   })
 })

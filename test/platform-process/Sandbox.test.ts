@@ -27,6 +27,7 @@ const withoutBwrap = ManagedRuntime.make(
   ),
 )
 const status = await runtime.runPromise(Effect.flatMap(Sandbox, (sandbox) => sandbox.detect))
+// Needs bubblewrap.
 const isolated = test.skipIf(!status.available)
 if (!status.available) process.stderr.write(`SKIPPED: sandbox tests, ${status.reason}\n`)
 
