@@ -5,17 +5,21 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { AuditService } from "./audit/AuditService.ts"
 import { Database, type DatabaseError } from "./platform/Database.ts"
+import { Operator } from "./platform/Operator.ts"
+import { PolicyStore } from "./platform/PolicyStore.ts"
+import type { Environment } from "./platform/Terminal.ts"
 import { CurrentWorkspace, type Workspace } from "./platform/Workspace.ts"
 import { QueueService } from "./queue/QueueService.ts"
 
 /** What commands that only read or decide need: the workspace, its database, the queue and its log. */
-export type Core = CurrentWorkspace | Database | QueueService | AuditService
+export type Core = CurrentWorkspace | Operator | Database | QueueService | AuditService | PolicyStore
 
 /** The core of one workspace; every larger graph is built on it. */
-export const coreLayer = (workspace: Workspace): Layer.Layer<Core, DatabaseError> =>
-  Layer.mergeAll(QueueService.layer, AuditService.layer).pipe(
+export const coreLayer = (workspace: Workspace, env: Environment): Layer.Layer<Core, DatabaseError> =>
+  Layer.mergeAll(QueueService.layer, AuditService.layer, PolicyStore.layer).pipe(
     Layer.provideMerge(Database.layer({ file: workspace.databaseFile, create: false })),
     Layer.provideMerge(Layer.succeed(CurrentWorkspace, workspace)),
+    Layer.provideMerge(Operator.layer(env)),
   )
 
 /** How a program ended: its value, its typed error, a defect, or Ctrl-C. */
@@ -33,6 +37,7 @@ export const runApp = async <A, E, R, LE>(
   program: Effect.Effect<A, E, R>,
   layer: Layer.Layer<R, LE>,
 ): Promise<Outcome<A, E | LE>> => {
+  // @effect-diagnostics-next-line strictEffectProvide:off
   const fiber = Effect.runFork(Effect.scoped(Effect.provide(program, layer)))
   let interrupted = false
   const stop = () => {

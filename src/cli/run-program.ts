@@ -1,6 +1,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { type Core, coreLayer, runApp } from "../app.ts"
+import type { Environment } from "../platform/Terminal.ts"
 import { discoverWorkspace, type Workspace } from "../platform/Workspace.ts"
 import { type AppError, tell } from "./error-table.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
@@ -9,7 +10,7 @@ import type { CommandContext } from "./run.ts"
 /** Runs a program on the graph of the workspace at hand and turns its typed error into one line and an exit code. */
 export const runWith = async <R, LE extends AppError>(
   { globals, output }: Pick<CommandContext<unknown>, "globals" | "output">,
-  layer: (workspace: Workspace) => Layer.Layer<R, LE>,
+  layer: (workspace: Workspace, env: Environment) => Layer.Layer<R, LE>,
   program: Effect.Effect<ExitCode, AppError, R>,
 ): Promise<ExitCode> => {
   const found = discoverWorkspace({
@@ -22,7 +23,7 @@ export const runWith = async <R, LE extends AppError>(
     output.error({ ...found.error, retryable: false }, Exit.usage)
     return Exit.usage
   }
-  const outcome = await runApp(program, layer(found.value))
+  const outcome = await runApp(program, layer(found.value, process.env))
   switch (outcome.kind) {
     case "done":
       return outcome.value

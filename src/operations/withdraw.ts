@@ -1,11 +1,13 @@
 import * as Effect from "effect/Effect"
+import { Operator } from "../platform/Operator.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { findEntries } from "./entries.ts"
 import { WrongState } from "./errors.ts"
 
 /** Withdraws live entries. An id of several entries (a request) withdraws those that still can be. */
-export const cancel = Effect.fn("operations.cancel")(function* (id: string, reason: string, actor: string) {
+export const cancel = Effect.fn("operations.cancel")(function* (id: string, reason: string) {
   const queue = yield* QueueService
+  const { name: actor } = yield* Operator
   const rows = yield* findEntries(id)
   const cancelled: number[] = []
   for (const row of rows) {

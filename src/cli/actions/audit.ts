@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { AuditService } from "../../audit/AuditService.ts"
+import { verifyAuditLog } from "../../operations/audit.ts"
 import { Exit } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
 import { runCore } from "../run-program.ts"
@@ -9,8 +9,7 @@ export const verifyAudit = (context: CommandContext<{ readonly head: string | un
     context,
     Effect.gen(function* () {
       const { args, output } = context
-      const audit = yield* AuditService
-      const report = yield* audit.verify(args.head)
+      const report = yield* verifyAuditLog(args.head)
       const { fault } = report
       if (output.format !== "text")
         output.json({

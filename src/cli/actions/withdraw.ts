@@ -5,9 +5,6 @@ import { Exit } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
 import { runCore } from "../run-program.ts"
 
-/** Who acts at this terminal, as the log names them. */
-export const operatorName = (): string => process.env["HYPERION_USER"] || process.env["USER"] || "operator"
-
 const told = (output: OutputWriter, verb: string, key: string, ids: readonly number[]): void => {
   if (output.format === "text")
     output.data(`${verb} ${ids.length === 1 ? "entry" : "entries"} ${ids.join(", ")}`)
@@ -21,7 +18,7 @@ export const cancelEntries = (
     context,
     Effect.gen(function* () {
       const { args, output } = context
-      const ids = yield* cancel(args.id, args.reason ?? "withdrawn by the operator", operatorName())
+      const ids = yield* cancel(args.id, args.reason ?? "withdrawn by the operator")
       told(output, "cancelled", "cancelled", ids)
       return Exit.ok
     }),
@@ -32,7 +29,7 @@ export const requeue = (context: CommandContext<{ readonly id: string; readonly 
     context,
     Effect.gen(function* () {
       const { args, output } = context
-      const ids = yield* requeueEntries(args.id, args.reason, operatorName())
+      const ids = yield* requeueEntries(args.id, args.reason)
       told(output, "requeued", "requeued", ids)
       return Exit.ok
     }),
