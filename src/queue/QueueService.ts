@@ -19,13 +19,13 @@ import {
   type Withdrawal,
   withdraw,
 } from "./decide.ts"
-import { type EnqueueItem, type EnqueueOutcome, enqueueAll } from "./enqueue.ts"
+import { type EnqueueItem, type EnqueueOutcome, enqueueAll, prepareItem } from "./enqueue.ts"
 import { type Lease, leaseBatch, promoteDue, reclaimExpired, renewLeases } from "./lease.ts"
-import { DUE, type EntryRow, EXPIRED_LEASES, EXPIRING, LEASED_AND_EXPIRING, PROVEN } from "./queue.sql.ts"
+import { DUE, EARLIEST_EXPIRY, type EntryRow, EXPIRED_LEASES, PROVEN } from "./queue.sql.ts"
 import { depth } from "./read.ts"
 import { type Settled, type Settlement, settleAll } from "./settle.ts"
 
-/** The queue holds `queue.max_depth` undecided entries: try later (exit 75). */
+/** With these items the queue would hold more than `queue.max_depth` undecided entries: try later (exit 75). */
 export class QueueFull extends Data.TaggedError("QueueFull")<{
   readonly depth: number
   readonly limit: number
@@ -39,7 +39,10 @@ export class QueueFull extends Data.TaggedError("QueueFull")<{
 const CHUNK = 100
 
 export interface QueueServiceShape {
-  /** Each item is queued, a duplicate or rejected on its own. Durable across kill -9 when it returns. */
+  /**
+   * Each item is queued, a duplicate or rejected on its own; `QueueFull` refuses all of them. Durable across kill -9
+   * when it returns.
+   */
   readonly enqueue: (
     items: readonly EnqueueItem[],
     options: {
@@ -55,7 +58,7 @@ export interface QueueServiceShape {
     leaseMs: Millis,
     limit: number,
   ) => Effect.Effect<readonly Lease[], DatabaseError>
-  /** Extends leases to now + `leaseMs`; returns the entries whose lease is lost. */
+  /** Extends leases to now + `leaseMs`; returns the entries whose lease is lost, which their history then says. */
   readonly renew: (
     leases: readonly Lease[],
     leaseMs: Millis,
@@ -67,7 +70,7 @@ export interface QueueServiceShape {
   ) => Effect.Effect<Settled, DatabaseError>
   /** Verified entries in landing order. */
   readonly proven: (limit: number) => Effect.Effect<readonly EntryRow[], DatabaseError>
-  /** Takes a verified entry into `committing`; null when it is gone. */
+  /** Takes a verified entry into `committing`; null when it is gone, expired, or waits for another one. */
   readonly claimProven: (
     id: number,
     worker: string,
@@ -97,13 +100,25 @@ export interface QueueServiceShape {
   readonly read: <A>(body: (db: Sqlite) => A) => Effect.Effect<A, DatabaseError>
 }
 
-const leasedAndExpiring = (db: Sqlite, from: Millis, to: Millis): Millis | null =>
-  db.query<{ at: number | null }, [number, number]>(LEASED_AND_EXPIRING).get(from, to)!.at
+interface Due {
+  readonly something: boolean
+  /** Up to here (inclusive) no entry that may expire is left. */
+  readonly sweptUntil: Millis
+}
 
-const somethingDue = (db: Sqlite, at: Millis, sweptUntil: Millis): boolean =>
-  db.query<EntryRow, [number, number]>(EXPIRED_LEASES).get(at, 1) !== null ||
-  db.query<EntryRow, [number, number]>(DUE).get(at, 1) !== null ||
-  db.query<EntryRow, [number, number, number]>(EXPIRING).get(sweptUntil, at, 1) !== null
+const lookForDue = (db: Sqlite, at: Millis, sweptUntil: Millis): Due => {
+  const expiry = db
+    .query<{ free: number | null; held: number | null }, [number, number]>(EARLIEST_EXPIRY)
+    .get(sweptUntil, at)!
+  return {
+    something:
+      expiry.free !== null ||
+      db.query<EntryRow, [number, number]>(EXPIRED_LEASES).get(at, 1) !== null ||
+      db.query<EntryRow, [number, number]>(DUE).get(at, 1) !== null,
+    // Held entries are looked at again: they may come back.
+    sweptUntil: expiry.free === null ? (expiry.held ?? at + 1) - 1 : sweptUntil,
+  }
+}
 
 const make = Effect.gen(function* () {
   const database = yield* Database
@@ -111,40 +126,47 @@ const make = Effect.gen(function* () {
   const write = <A>(body: (db: Sqlite, at: Millis) => A, options?: { readonly durable?: boolean }) =>
     Effect.flatMap(now, (at) => database.write((db) => body(db, at), options))
 
-  // Everything that expired up to here has been looked at by this process.
   let sweptUntil: Millis = 0
 
   const service: QueueServiceShape = {
     enqueue: Effect.fn("QueueService.enqueue")(function* (items, options) {
       const at = options.at ?? (yield* now)
-      const live = depth((yield* database.read(auditHead)).counts)
-      if (live + items.length > options.maxDepth && live >= options.maxDepth)
-        return yield* new QueueFull({ depth: live, limit: options.maxDepth })
-      return yield* database.write((db) => enqueueAll(db, items, { ...options, at }))
+      const prepared = items.map(prepareItem)
+      const outcomes = yield* database.write((db) => {
+        const live = depth(auditHead(db).counts)
+        return live + prepared.length > options.maxDepth ? live : enqueueAll(db, prepared, { ...options, at })
+      })
+      if (typeof outcomes === "number")
+        return yield* new QueueFull({ depth: outcomes, limit: options.maxDepth })
+      return outcomes
     }),
-    lease: (worker, leaseMs, limit) => write((db, at) => leaseBatch(db, { worker, at, leaseMs, limit })),
-    renew: (leases, leaseMs) => write((db, at) => renewLeases(db, leases, at + leaseMs)),
+    lease: Effect.fn("QueueService.lease")(function* (worker, leaseMs, limit) {
+      for (;;) {
+        const { leases, dropped } = yield* write((db, at) => leaseBatch(db, { worker, at, leaseMs, limit }))
+        if (leases.length > 0 || dropped === 0) return leases
+      }
+    }),
+    renew: (leases, leaseMs) => write((db, at) => renewLeases(db, leases, leaseMs, at)),
     settle: (settlements, options) => write((db, at) => settleAll(db, settlements, at), options),
     proven: (limit) => database.read((db) => db.query<EntryRow, [number]>(PROVEN).all(limit)),
     claimProven: (id, worker, leaseMs) => write((db, at) => claimProven(db, id, worker, at + leaseMs, at)),
     baseMoved: (ids, actor, detail) => write((db, at) => baseMoved(db, ids, actor, detail, at)),
-    maintain: () =>
-      Effect.flatMap(now, (at) =>
-        Effect.flatMap(
-          // Looked at first without the write lock: an idle queue is only read.
-          database.read((db) => somethingDue(db, at, sweptUntil)),
-          (due) => {
-            if (!due) return Effect.succeed(false)
-            return database.write((db) => {
-              reclaimExpired(db, at, CHUNK)
-              promoteDue(db, at, CHUNK)
-              if (expireBetween(db, sweptUntil, at, CHUNK) < CHUNK)
-                sweptUntil = (leasedAndExpiring(db, sweptUntil, at) ?? at + 1) - 1
-              return true
-            })
-          },
-        ),
-      ),
+    maintain: Effect.fn("QueueService.maintain")(function* () {
+      const at = yield* now
+      // A clock that was set back: what expires now has not been looked at.
+      if (at < sweptUntil) sweptUntil = 0
+      // Looked at first without the write lock: an idle queue is only read.
+      const due = yield* database.read((db) => lookForDue(db, at, sweptUntil))
+      sweptUntil = due.sweptUntil
+      if (!due.something) return false
+      const done = yield* database.write(
+        (db) =>
+          reclaimExpired(db, at, CHUNK) +
+          promoteDue(db, at, CHUNK) +
+          expireBetween(db, sweptUntil, at, CHUNK),
+      )
+      return done > 0
+    }),
     approve: (target, decision, satisfied) =>
       write((db, at) => approve(db, target, decision, satisfied, at), { durable: true }),
     withdraw: (id, withdrawal) => write((db, at) => withdraw(db, id, withdrawal, at), { durable: true }),

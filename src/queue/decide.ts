@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite"
+import { isLive } from "../domain/entry.ts"
 import type { Presence } from "../domain/policy.ts"
 import type { Millis } from "../domain/time.ts"
 import { auditAppender } from "../platform/audit-append.sql.ts"
@@ -8,13 +9,15 @@ import {
   type ApprovalRow,
   DROP_DEAD_LETTERS,
   DROP_VERIFICATION,
+  ENTRIES_OF_TASK,
   type EntryRow,
   EXPIRING,
   INSERT_APPROVAL,
+  SET_EXPIRY,
   VOID_APPROVALS,
 } from "./queue.sql.ts"
-import { expire, type Verification } from "./settle.ts"
-import { entryRow, move } from "./transition.ts"
+import { expire, openDependencies, type Verification } from "./settle.ts"
+import { entryRow, move, note } from "./transition.ts"
 
 /** A person's decision, as stored. `digest` is what it binds. */
 export interface Decision {
@@ -51,7 +54,7 @@ const insertDecision = (db: Database, target: DecisionTarget, decision: Decision
 
 /**
  * Records an approval. `satisfied` (decided by the approval rules from what is stored plus this one) moves an entry
- * that waits for it on to `verified`.
+ * that waits for it on to `verified`. `null` for a request, and when there is no such entry (nothing is stored then).
  */
 export const approve = (
   db: Database,
@@ -60,6 +63,8 @@ export const approve = (
   satisfied: boolean,
   at: Millis,
 ): EntryRow | null => {
+  const row = "entryId" in target ? entryRow(db, target.entryId) : null
+  if ("entryId" in target && !row) return null
   const audit = auditAppender(db, at)
   const approvalId = insertDecision(db, target, decision, at)
   const data = {
@@ -74,12 +79,9 @@ export const approve = (
     audit.append({ event: "approval_recorded", actor: decision.approver, subject: target.requestId, data })
     return null
   }
-  const row = entryRow(db, target.entryId)
-  if (!row) return null
-  if (row.state === "awaiting_approval" && satisfied)
-    return move(db, audit, row, "approved", { actor: decision.approver, at, data })
-  audit.append({ event: "approval_recorded", actor: decision.approver, subject: String(row.id), data })
-  return row
+  if (row!.state === "awaiting_approval" && satisfied)
+    return move(db, audit, row!, "approved", { actor: decision.approver, at, data })
+  return note(db, audit, row!, "approval_recorded", { actor: decision.approver, data })
 }
 
 export interface Withdrawal {
@@ -97,18 +99,26 @@ export const withdraw = (db: Database, id: number, withdrawal: Withdrawal, at: M
   if (!row || !["scheduled", "pending", "in_progress", "verified", "awaiting_approval"].includes(row.state))
     return null
   const audit = auditAppender(db, at)
-  if (withdrawal.decision) insertDecision(db, { entryId: id }, withdrawal.decision, at)
+  const { decision } = withdrawal
+  const data = decision && {
+    approval: insertDecision(db, { entryId: id }, decision, at),
+    digest: decision.digest,
+  }
   const next = move(db, audit, row, withdrawal.event, {
     actor: withdrawal.actor,
     at,
     reason: { code: withdrawal.code, text: withdrawal.text },
+    ...(data && { data }),
   })
   db.query(VOID_APPROVALS).run(id, at, withdrawal.text)
   db.query(DROP_VERIFICATION).run(id)
   return next
 }
 
-/** Puts a failed entry back, attempts at 0. `null` when it is not failed. */
+/**
+ * Puts a failed entry back, attempts at 0 and, when it was over, with its time to live anew. `null` when it is not
+ * failed, or when a newer answer to its task is in the queue or has landed: both would land.
+ */
 export const requeue = (
   db: Database,
   id: number,
@@ -117,12 +127,29 @@ export const requeue = (
   at: Millis,
 ): EntryRow | null => {
   const row = entryRow(db, id)
-  if (row?.state !== "failed") return null
+  if (row?.state !== "failed" || newerAnswer(db, row)) return null
   const audit = auditAppender(db, at)
-  const next = move(db, audit, row, "requeued", { actor, at, attempts: 0, data: { why: reason } })
+  const expires = row.expires_at > at ? row.expires_at : at + (payloadOf(db, id)?.ttl_seconds ?? 0) * 1_000
+  const next = move(db, audit, row, "requeued", {
+    actor,
+    at,
+    attempts: 0,
+    data: { why: reason, expires_at: expires },
+  })
+  db.query(SET_EXPIRY).run(id, expires)
   db.query(DROP_DEAD_LETTERS).run(id)
-  return next
+  return { ...next, expires_at: expires }
 }
+
+/** A live answer to the same task, or one that landed after this entry was made. */
+export const newerAnswer = (db: Database, row: EntryRow): EntryRow | null =>
+  db
+    .query<EntryRow, [string]>(ENTRIES_OF_TASK)
+    .all(row.task_id)
+    .find(
+      (other) =>
+        other.id !== row.id && (isLive(other.state) || (other.state === "applied" && other.id > row.id)),
+    ) ?? null
 
 /** Sends entries proven on an older base back to be proven again. */
 export const baseMoved = (
@@ -140,12 +167,17 @@ export const baseMoved = (
       actor,
       at,
       data: detail,
+      // The change is not to blame: being proven again costs it nothing.
+      attempts: Math.max(0, row.attempts - 1),
       reason: { code: "base_moved", text: "the branch moved: it is verified again on the new base" },
     })
   }
 }
 
-/** Claims a verified entry for landing. `null` when somebody else was faster or it is no longer verified. */
+/**
+ * Claims a verified entry for landing. `null` when somebody else was faster, its time to live is over, or something it
+ * depends on is neither landing nor landed.
+ */
 export const claimProven = (
   db: Database,
   id: number,
@@ -154,10 +186,19 @@ export const claimProven = (
   at: Millis,
 ): Lease | null => {
   const row = entryRow(db, id)
-  if (row?.state !== "verified" || row.held) return null
-  const cast = payloadOf(db, id)
-  if (!cast) return null
+  if (row?.state !== "verified" || row.held || row.expires_at <= at || openDependencies(db, row) > 0)
+    return null
   const audit = auditAppender(db, at)
+  const cast = payloadOf(db, id)
+  if (cast?.checksum !== row.checksum) {
+    // The next lease finds it and makes it a dead letter.
+    move(db, audit, row, "base_moved", {
+      actor: worker,
+      at,
+      reason: { code: "payload_unreadable", text: "the stored payload is not the one that was accepted" },
+    })
+    return null
+  }
   const token = row.lease_token + 1
   const entry = move(db, audit, row, "committing", {
     actor: worker,
@@ -171,6 +212,7 @@ export const claimProven = (
 /** Moves entries that expired in `(from, to]` and that nobody holds to dead letters, at most `limit`. */
 export const expireBetween = (db: Database, from: Millis, to: Millis, limit: number): number => {
   const rows = db.query<EntryRow, [number, number, number]>(EXPIRING).all(from, to, limit)
+  if (rows.length === 0) return 0
   const audit = auditAppender(db, to)
   for (const row of rows) expire(db, audit, row, to, "watchdog")
   return rows.length

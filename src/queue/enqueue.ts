@@ -1,20 +1,21 @@
 import type { Database } from "bun:sqlite"
-import { type CastPayload, castChecksum, castIdOf, expiresAt } from "../domain/cast.ts"
+import { CAST_VERSION, type CastPayload, castChecksum, castIdOf, expiresAt } from "../domain/cast.ts"
 import { payloadHash } from "../domain/change-request.ts"
 import { type EntryState, isLive } from "../domain/entry.ts"
 import type { Landing } from "../domain/request.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import type { Violation } from "../domain/violation.ts"
 import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
+import { repointDependents, resolveDependencies } from "./dependencies.ts"
 import {
   AGENT_CLOCK,
   COUNT_UP,
+  DROP_VERIFICATION,
   ENTRIES_OF_TASK,
   type EntryRow,
   INSERT_DEPENDENCY,
   INSERT_ENTRY,
   INSERT_PAYLOAD,
-  REPOINT_DEPENDENTS,
   SET_AGENT_CLOCK,
   VOID_APPROVALS,
 } from "./queue.sql.ts"
@@ -22,8 +23,13 @@ import { move } from "./transition.ts"
 
 /** One priority step is worth this much waiting: an entry of priority 5 goes before one of 4 made up to 5 min earlier. */
 export const AGING_MS = 300_000
-/** How far one accepted cast pushes its agent's virtual time: a flood of one agent queues behind the others' next casts. */
-export const FAIR_SLICE_MS = 100
+/**
+ * How far one waiting cast pushes its agent's next one of the same priority. About what proving one takes: then another
+ * agent that comes while a flood is worked off goes before the rest of it.
+ */
+export const FAIR_SLICE_MS = 10_000
+/** The last instant a date can name; a later expiry has no text form. */
+const LAST_INSTANT = 8.64e15
 
 export interface EnqueueItem {
   readonly cast: CastPayload
@@ -45,109 +51,124 @@ export type EnqueueOutcome =
   | { readonly outcome: "duplicate"; readonly entryId: number; readonly state: EntryState }
   | { readonly outcome: "rejected"; readonly violation: Violation }
 
+/** An item with everything that needs no database: hashing a large cast must not hold the write lock. */
+export interface PreparedItem extends EnqueueItem {
+  readonly payloadHash: string
+  readonly body: string
+  readonly expires: Millis
+  /** What is wrong with the cast itself, whenever it is enqueued. */
+  readonly violation: Violation | null
+}
+
+export const prepareItem = (item: EnqueueItem): PreparedItem => {
+  const { cast } = item
+  return {
+    ...item,
+    payloadHash: payloadHash(cast.change_request.changes),
+    body: JSON.stringify(cast),
+    expires: expiresAt(cast),
+    violation: castViolation(cast),
+  }
+}
+
+const castViolation = (cast: CastPayload): Violation | null => {
+  if (cast.version !== CAST_VERSION)
+    return {
+      code: "cast_version_unsupported",
+      path: "version",
+      message: `cast ${cast.cast_id} has version ${cast.version}; this binary knows ${CAST_VERSION}`,
+      hint: "make it again with this version of hyperion",
+    }
+  const checksum = castChecksum(cast)
+  if (checksum !== cast.checksum || castIdOf(checksum) !== cast.cast_id)
+    return {
+      code: "checksum_mismatch",
+      path: "checksum",
+      message: `cast ${cast.cast_id} does not match its checksum`,
+      hint: "the cast was changed after it was made: make it again from its change request",
+    }
+  // Written so that NaN is refused too.
+  if (!(expiresAt(cast) <= LAST_INSTANT))
+    return {
+      code: "ttl_out_of_range",
+      path: "ttl_seconds",
+      message: `cast ${cast.cast_id} would expire after the last date there is`,
+      hint: "make a new cast from its change request with a shorter ttl_seconds",
+    }
+  return null
+}
+
 /** Each item is queued, a duplicate or rejected on its own; one transaction for all of them. */
 export const enqueueAll = (
   db: Database,
-  items: readonly EnqueueItem[],
+  items: readonly PreparedItem[],
   options: EnqueueOptions,
 ): EnqueueOutcome[] => {
   const audit = auditAppender(db, options.at)
   return items.map((item) => enqueueOne(db, audit, item, options))
 }
 
-const rejected = (code: string, path: string, message: string, hint: string): EnqueueOutcome => ({
-  outcome: "rejected",
-  violation: { code, path, message, hint },
-})
+const rejected = (violation: Violation): EnqueueOutcome => ({ outcome: "rejected", violation })
 
 const enqueueOne = (
   db: Database,
   audit: AuditAppender,
-  item: EnqueueItem,
+  item: PreparedItem,
   options: EnqueueOptions,
 ): EnqueueOutcome => {
-  const { cast } = item
-  const checksum = castChecksum(cast)
-  if (checksum !== cast.checksum || castIdOf(checksum) !== cast.cast_id)
-    return rejected(
-      "checksum_mismatch",
-      "checksum",
-      `cast ${cast.cast_id} does not match its checksum`,
-      "the cast was changed after it was made: make it again from its change request",
-    )
-  const expires = expiresAt(cast)
-  if (expires <= options.at)
-    return rejected(
-      "cast_expired",
-      "ttl_seconds",
-      `cast ${cast.cast_id} expired at ${toTimestamp(expires)}`,
-      "make a new cast from its change request, or give it a longer ttl_seconds",
-    )
+  const { cast, payloadHash: hash } = item
+  if (item.violation) return rejected(item.violation)
+  if (item.expires <= options.at)
+    return rejected({
+      code: "cast_expired",
+      path: "ttl_seconds",
+      message: `cast ${cast.cast_id} expired at ${toTimestamp(item.expires)}`,
+      hint: "make a new cast from its change request, or give it a longer ttl_seconds",
+    })
 
-  const hash = payloadHash(cast.change_request.changes)
   const earlier = db.query<EntryRow, [string]>(ENTRIES_OF_TASK).all(cast.task_id)
-  const same = earlier.find((row) => row.payload_hash === hash)
-  if (
-    same &&
-    (isLive(same.state) || (same.state === "applied" && same.updated_at + options.dedupWindowMs > options.at))
-  ) {
+  const standing = earlier.find(
+    (row) =>
+      row.payload_hash === hash &&
+      (isLive(row.state) || (row.state === "applied" && row.updated_at + options.dedupWindowMs > options.at)),
+  )
+  if (standing) {
     db.query(COUNT_UP).run("dedup_hits", 1)
     audit.append({
       event: "duplicate",
       actor: options.actor,
       subject: cast.task_id,
-      data: { entry: same.id, cast_id: cast.cast_id, payload_hash: hash },
+      data: { entry: standing.id, cast_id: cast.cast_id, payload_hash: hash },
     })
-    return { outcome: "duplicate", entryId: same.id, state: same.state }
+    return { outcome: "duplicate", entryId: standing.id, state: standing.state }
   }
 
-  const others = earlier.filter((row) => row !== same)
-  const landed = others.find((row) => row.state === "applied")
+  const landed = earlier.find((row) => row.state === "applied" && row.payload_hash !== hash)
   if (landed && !item.supersede)
-    return rejected(
-      "task_already_applied",
-      "task_id",
-      `task ${cast.task_id} has already landed as entry ${landed.id}`,
-      "use a new task_id for further work, or enqueue with --supersede to land another answer to the same task",
-    )
-  const landing = others.find((row) => row.state === "committing")
-  if (landing)
-    return rejected(
-      "landing_in_progress",
-      "task_id",
-      `task ${cast.task_id} is landing right now as entry ${landing.id}`,
-      "try again in a moment",
-    )
-
-  const dependencies: EntryRow[] = []
-  for (const task of cast.change_request.depends_on ?? []) {
-    const row = db.query<EntryRow, [string]>(ENTRIES_OF_TASK).get(task)
-    if (!row)
-      return rejected(
-        "unknown_dependency",
-        "change_request.depends_on",
-        `depends on task ${task}, which is not in the queue`,
-        `enqueue ${task} first, or list it earlier in the same file`,
-      )
-    dependencies.push(row)
-  }
-
-  const replaced = others.filter((row) => isLive(row.state))
-  for (const row of replaced) {
-    move(db, audit, row, "superseded", {
-      actor: options.actor,
-      at: options.at,
-      reason: { code: "superseded", text: `replaced by cast ${cast.cast_id}` },
+    return rejected({
+      code: "task_already_applied",
+      path: "task_id",
+      message: `task ${cast.task_id} has already landed as entry ${landed.id}`,
+      hint: "use a new task_id for further work, or enqueue with --supersede to land another answer to the same task",
     })
-    db.query(VOID_APPROVALS).run(row.id, options.at, `superseded by ${cast.cast_id}`)
-  }
+  const landing = earlier.find((row) => row.state === "committing")
+  if (landing)
+    return rejected({
+      code: "landing_in_progress",
+      path: "task_id",
+      message: `task ${cast.task_id} is landing right now as entry ${landing.id}`,
+      hint: "try again in a moment",
+    })
+  const dependencies = resolveDependencies(db, cast, earlier)
+  if (!dependencies.ok) return rejected(dependencies.error)
 
-  const clock =
-    db.query<{ virtual_time: number }, [string]>(AGENT_CLOCK).get(cast.agent_id)?.virtual_time ?? 0
-  const start = Math.max(options.at, clock)
-  db.query(SET_AGENT_CLOCK).run(cast.agent_id, start + FAIR_SLICE_MS)
+  const replaced = earlier.filter((row) => isLive(row.state))
+  for (const row of replaced) supersede(db, audit, row, cast, options)
+  const answered =
+    replaced[0] ??
+    earlier.find((row) => row.payload_hash !== hash && (row.state === "conflict" || row.state === "failed"))
 
-  const answered = replaced[0] ?? others.find((row) => row.state === "conflict" || row.state === "failed")
+  const start = startTime(db, cast.agent_id, item.priority, options.at)
   const { id } = db
     .query<{ id: number }, (string | number | null)[]>(INSERT_ENTRY)
     .get(
@@ -157,20 +178,21 @@ const enqueueOne = (
       cast.task_id,
       cast.agent_id,
       hash,
-      (same?.generation ?? 0) + 1,
+      (earlier.find((row) => row.payload_hash === hash)?.generation ?? 0) + 1,
       item.priority,
       start - item.priority * AGING_MS,
-      dependencies.filter((row) => row.state !== "applied").length,
+      dependencies.value.filter((row) => row.state !== "applied").length,
       item.landing,
       item.maxAttempts,
-      expires,
+      item.expires,
       options.at,
       answered?.id ?? null,
       audit.nextSeq(),
     )!
-  db.query(INSERT_PAYLOAD).run(id, JSON.stringify(cast))
-  for (const row of dependencies) db.query(INSERT_DEPENDENCY).run(id, row.id)
-  for (const row of replaced) db.query(REPOINT_DEPENDENTS).run(id, row.id)
+  db.query(INSERT_PAYLOAD).run(id, item.body)
+  db.query(SET_AGENT_CLOCK).run(cast.agent_id, item.priority, start + FAIR_SLICE_MS, id)
+  for (const row of dependencies.value) db.query(INSERT_DEPENDENCY).run(id, row.id)
+  if (earlier.length > 0) repointDependents(db, earlier, id)
   audit.append({
     event: "enqueued",
     actor: options.actor,
@@ -186,4 +208,28 @@ const enqueueOne = (
     move: { from: null, to: "pending" },
   })
   return { outcome: "queued", entryId: id, superseded: replaced.map((row) => row.id) }
+}
+
+const supersede = (
+  db: Database,
+  audit: AuditAppender,
+  row: EntryRow,
+  cast: CastPayload,
+  options: EnqueueOptions,
+): void => {
+  move(db, audit, row, "superseded", {
+    actor: options.actor,
+    at: options.at,
+    reason: { code: "superseded", text: `replaced by cast ${cast.cast_id}` },
+  })
+  db.query(VOID_APPROVALS).run(row.id, options.at, `superseded by ${cast.cast_id}`)
+  db.query(DROP_VERIFICATION).run(row.id)
+}
+
+/** Now, or later by a slice for each cast of the same agent and priority that still waits. */
+const startTime = (db: Database, agent: string, priority: number, at: Millis): Millis => {
+  const clock = db
+    .query<{ virtual_time: number; waiting: number }, [string, number]>(AGENT_CLOCK)
+    .get(agent, priority)
+  return clock?.waiting ? Math.max(at, clock.virtual_time) : at
 }

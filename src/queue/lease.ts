@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite"
-import type { CastPayload } from "../domain/cast.ts"
+import { type CastPayload, castChecksum } from "../domain/cast.ts"
 import type { Millis } from "../domain/time.ts"
 import { auditAppender } from "../platform/audit-append.sql.ts"
 import {
@@ -14,7 +14,7 @@ import {
   WAITING_DEPENDENTS,
 } from "./queue.sql.ts"
 import { deadLetter, expire } from "./settle.ts"
-import { move } from "./transition.ts"
+import { move, noteLost } from "./transition.ts"
 
 /** The right to work on one entry until `until`, provable by `token`. */
 export interface Lease {
@@ -34,87 +34,107 @@ export interface LeaseOptions {
   readonly limit: number
 }
 
+/** The stored cast; null when it cannot be read or is not what its checksum says: never to be landed. */
 export const payloadOf = (db: Database, id: number): CastPayload | null => {
   const body = db.query<{ body: string }, [number]>(PAYLOAD_BY_ID).get(id)?.body
   if (body === undefined) return null
   try {
-    return JSON.parse(body)
+    const cast: CastPayload = JSON.parse(body)
+    return castChecksum(cast) === cast.checksum ? cast : null
   } catch {
     // An unreadable row must not stop the others: the caller fails this entry alone.
     return null
   }
 }
 
-/** Claims the best ready entries, attempts counted before any work. Unreadable ones go to dead letters on the way. */
-export const leaseBatch = (db: Database, { worker, at, leaseMs, limit }: LeaseOptions): Lease[] => {
+export interface LeaseBatch {
+  readonly leases: readonly Lease[]
+  /** Entries that went to dead letters on the way: expired, or with a payload that cannot be read. */
+  readonly dropped: number
+}
+
+/**
+ * Claims the best ready entries, attempts counted before any work. With `dropped` > 0 and no leases there may be more
+ * to claim: one call stays bounded.
+ */
+export const leaseBatch = (db: Database, { worker, at, leaseMs, limit }: LeaseOptions): LeaseBatch => {
   const chosen = db.query<EntryRow, [number]>(READY).all(limit)
-  if (chosen.length === 0) return []
+  if (chosen.length === 0) return { leases: [], dropped: 0 }
   if (chosen.length < limit) followChains(db, chosen, limit)
   const audit = auditAppender(db, at)
   const leases: Lease[] = []
+  const left = new Set<number>()
+  let dropped = 0
   for (const row of chosen) {
-    const leased = db
+    // Its dependency did not come along after all.
+    if (row.blockers > 0 && left.size > 0 && dependenciesOf(db, row.id).some((on) => left.has(on))) {
+      left.add(row.id)
+      continue
+    }
+    if (row.expires_at <= at) {
+      expire(db, audit, row, at, worker)
+      left.add(row.id)
+      dropped++
+      continue
+    }
+    const until = at + leaseMs
+    const { lease_token: token, attempts } = db
       .query<{ lease_token: number; attempts: number }, (number | string)[]>(LEASE)
-      .get(row.id, worker, at + leaseMs, at, audit.nextSeq())
-    if (!leased) continue
+      .get(row.id, worker, until, at, audit.nextSeq())!
     const seq = audit.append({
       event: "leased",
       actor: worker,
       entryId: row.id,
       entryPrevious: row.audit_seq,
-      data: { token: leased.lease_token, attempt: leased.attempts, until: at + leaseMs },
+      data: { token, attempt: attempts, until },
       move: { from: "pending", to: "in_progress" },
     })
     const entry: EntryRow = {
       ...row,
       state: "in_progress",
       lease_owner: worker,
-      lease_token: leased.lease_token,
-      leased_until: at + leaseMs,
-      attempts: leased.attempts,
+      lease_token: token,
+      leased_until: until,
+      attempts,
       updated_at: at,
       reason_code: null,
       reason: null,
       audit_seq: seq,
     }
-    if (row.expires_at <= at) {
-      expire(db, audit, entry, at, worker)
-      continue
-    }
     const cast = payloadOf(db, row.id)
-    if (cast === null) {
+    if (cast?.checksum !== row.checksum) {
       deadLetter(db, audit, entry, at, worker, "validation", {
         schema_version: 1,
         code: "payload_unreadable",
-        message: "the stored payload cannot be read",
+        message: "the stored payload cannot be read, or is not the one that was accepted",
         where: `entry ${row.id}`,
-        hint: "run hyperion doctor; enqueue the change request again",
+        hint: "run hyperion audit verify; enqueue the change request again",
         evidence: [],
       })
+      left.add(row.id)
+      dropped++
       continue
     }
-    leases.push({
-      entry,
-      token: leased.lease_token,
-      worker,
-      until: at + leaseMs,
-      attempt: leased.attempts,
-      cast,
-    })
+    leases.push({ entry, token, worker, until, attempt: attempts, cast })
   }
-  return leases
+  return { leases, dropped }
 }
+
+const dependenciesOf = (db: Database, id: number): readonly number[] =>
+  db
+    .query<{ on_entry: number }, [number]>(DEPENDENCIES_OF)
+    .all(id)
+    .map((row) => row.on_entry)
 
 /** Adds entries whose every open dependency is already in the batch, so that a chain lands in one go. */
 const followChains = (db: Database, chosen: EntryRow[], limit: number): void => {
   const members = new Set(chosen.map((row) => row.id))
   const dependents = db.query<EntryRow, [number]>(WAITING_DEPENDENTS)
-  const dependencies = db.query<{ on_entry: number }, [number]>(DEPENDENCIES_OF)
   for (let i = 0; i < chosen.length && chosen.length < limit; i++) {
     for (const row of dependents.all(chosen[i]!.id)) {
       if (chosen.length >= limit) return
       if (members.has(row.id)) continue
-      const inBatch = dependencies.all(row.id).filter(({ on_entry }) => members.has(on_entry)).length
+      const inBatch = dependenciesOf(db, row.id).filter((on) => members.has(on)).length
       if (inBatch < row.blockers) continue
       members.add(row.id)
       chosen.push(row)
@@ -122,21 +142,25 @@ const followChains = (db: Database, chosen: EntryRow[], limit: number): void => 
   }
 }
 
-/** Extends leases; returns the ids whose lease is no longer held. No audit row: nothing changed but a time. */
-export const renewLeases = (db: Database, leases: readonly Lease[], until: Millis): number[] => {
+/** Extends leases; returns the ids whose lease is no longer held. No audit row for an extended one: only a time moved. */
+export const renewLeases = (
+  db: Database,
+  leases: readonly Lease[],
+  leaseMs: number,
+  at: Millis,
+): number[] => {
   const renew = db.query(RENEW)
-  return leases
-    .filter((lease) => renew.run(lease.entry.id, lease.token, until).changes === 0)
-    .map((lease) => lease.entry.id)
+  const lost = leases.filter((lease) => renew.run(lease.entry.id, lease.token, at + leaseMs).changes === 0)
+  if (lost.length > 0) {
+    const audit = auditAppender(db, at)
+    for (const lease of lost) noteLost(db, audit, lease, "renew")
+  }
+  return lost.map((lease) => lease.entry.id)
 }
 
 /** Takes expired leases back, at most `limit`; an entry whose attempts are spent becomes a dead letter. */
 export const reclaimExpired = (db: Database, at: Millis, limit: number): number => {
-  const rows = db
-    .query<EntryRow, [number, number]>(EXPIRED_LEASES)
-    .all(at, limit)
-    // A landing that was begun is not taken back: recovery decides from its journal.
-    .filter((row) => row.state === "in_progress")
+  const rows = db.query<EntryRow, [number, number]>(EXPIRED_LEASES).all(at, limit)
   if (rows.length === 0) return 0
   const audit = auditAppender(db, at)
   for (const row of rows) {

@@ -44,10 +44,25 @@ export const INSERT_ENTRY = `INSERT INTO entry (
   RETURNING id`
 export const INSERT_PAYLOAD = "INSERT INTO entry_payload (id, body) VALUES (?, ?)"
 export const INSERT_DEPENDENCY = "INSERT OR IGNORE INTO entry_dependency (entry_id, on_entry) VALUES (?, ?)"
-export const AGENT_CLOCK = "SELECT virtual_time FROM agent_clock WHERE agent = ?"
-export const SET_AGENT_CLOCK = `INSERT INTO agent_clock (agent, virtual_time) VALUES (?, ?)
-  ON CONFLICT (agent) DO UPDATE SET virtual_time = excluded.virtual_time`
+/** The agent's virtual time, and whether the entry that set it still waits. */
+export const AGENT_CLOCK = `SELECT c.virtual_time, e.state IN ('pending', 'scheduled') AS waiting
+  FROM agent_clock c JOIN entry e ON e.id = c.last_entry WHERE c.agent = ? AND c.priority = ?`
+export const SET_AGENT_CLOCK = `INSERT INTO agent_clock (agent, priority, virtual_time, last_entry) VALUES (?, ?, ?, ?)
+  ON CONFLICT (agent, priority) DO UPDATE SET virtual_time = excluded.virtual_time, last_entry = excluded.last_entry`
+/** Whether an entry (`?1`) waits, over any number of steps, for an unlanded submission of a task (`?2`). */
+export const WAITS_FOR_TASK = `WITH RECURSIVE open (id) AS (
+    SELECT ?1 UNION
+    SELECT d.on_entry FROM open JOIN entry_dependency d ON d.entry_id = open.id JOIN entry e ON e.id = d.on_entry
+    WHERE e.state != 'applied')
+  SELECT 1 AS found FROM open JOIN entry e ON e.id = open.id WHERE e.task_id = ?2 AND e.state != 'applied' LIMIT 1`
 export const REPOINT_DEPENDENTS = "UPDATE OR IGNORE entry_dependency SET on_entry = ?1 WHERE on_entry = ?2"
+/** What `REPOINT_DEPENDENTS` leaves: dependents that already waited for the new entry as well. */
+export const DROP_DEPENDENTS = "DELETE FROM entry_dependency WHERE on_entry = ?"
+/** Counted afresh, never up and down: a wrong step would block an entry for ever, or let it go too early. */
+export const RECOUNT_BLOCKERS = `UPDATE entry SET blockers = (
+    SELECT count(*) FROM entry_dependency d JOIN entry o ON o.id = d.on_entry
+    WHERE d.entry_id = entry.id AND o.state != 'applied')
+  WHERE id IN (SELECT entry_id FROM entry_dependency WHERE on_entry = ?)`
 export const COUNT_UP = `INSERT INTO meta (key, value) VALUES (?1, CAST(?2 AS TEXT))
   ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT)`
 
@@ -62,12 +77,16 @@ export const LEASE = `UPDATE entry SET state = 'in_progress', attempts = attempt
   WHERE id = ?1 AND state = 'pending' RETURNING lease_token, attempts`
 export const RENEW = `UPDATE entry SET leased_until = ?3
   WHERE id = ?1 AND lease_token = ?2 AND lease_owner IS NOT NULL`
-export const EXPIRED_LEASES = `SELECT * FROM entry WHERE lease_owner IS NOT NULL AND leased_until < ?
+/** A landing that was begun is not among them: recovery decides from its journal. */
+export const EXPIRED_LEASES = `SELECT * FROM entry WHERE state = 'in_progress' AND leased_until < ?
   ORDER BY leased_until LIMIT ?`
 export const EXPIRING = `SELECT * FROM entry WHERE expires_at > ? AND expires_at <= ?
   AND state IN ('scheduled', 'pending', 'verified', 'awaiting_approval') ORDER BY expires_at LIMIT ?`
-export const LEASED_AND_EXPIRING = `SELECT min(expires_at) AS at FROM entry
-  WHERE expires_at > ? AND expires_at <= ? AND state IN ('in_progress', 'committing')`
+/** Earliest expiry in `(?1, ?2]` of entries nobody holds, and of held ones: one statement, so one moment. */
+export const EARLIEST_EXPIRY = `SELECT
+    min(CASE WHEN state IN ('scheduled', 'pending', 'verified', 'awaiting_approval') THEN expires_at END) AS free,
+    min(CASE WHEN state IN ('in_progress', 'committing') THEN expires_at END) AS held
+  FROM entry WHERE expires_at > ?1 AND expires_at <= ?2`
 export const DUE = "SELECT * FROM entry WHERE state = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT ?"
 export const PROVEN = `SELECT * FROM entry WHERE state = 'verified' AND held = 0 ORDER BY rank, id LIMIT ?`
 
@@ -76,8 +95,11 @@ export const PROVEN = `SELECT * FROM entry WHERE state = 'verified' AND held = 0
 export const MOVE = `UPDATE entry SET state = ?2, lease_owner = ?5, leased_until = ?6, run_at = ?7, updated_at = ?8,
     reason_code = ?9, reason = ?10, attempts = ?11, lease_token = ?12, audit_seq = ?13
   WHERE id = ?1 AND state = ?3 AND lease_token = ?4`
-export const UNBLOCK = `UPDATE entry SET blockers = blockers - 1
-  WHERE blockers > 0 AND id IN (SELECT entry_id FROM entry_dependency WHERE on_entry = ?)`
+/** Dependencies that must be landing, or have landed, before this entry may. */
+export const OPEN_DEPENDENCIES = `SELECT count(*) AS n FROM entry_dependency d JOIN entry o ON o.id = d.on_entry
+  WHERE d.entry_id = ? AND o.state NOT IN ('committing', 'applied')`
+export const SET_AUDIT_SEQ = "UPDATE entry SET audit_seq = ?2 WHERE id = ?1"
+export const SET_EXPIRY = "UPDATE entry SET expires_at = ?2 WHERE id = ?1"
 export const SET_REASON = "UPDATE entry SET reason_code = ?2, reason = ?3 WHERE id = ?1"
 export const PUT_VERIFICATION = `INSERT INTO verification
     (entry_id, base_commit, base_tree, result_tree, approval_digest, body, verified_at) VALUES (?, ?, ?, ?, ?, ?, ?)

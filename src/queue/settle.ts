@@ -1,18 +1,20 @@
 import type { Database } from "bun:sqlite"
 import type { ReasonClass } from "../domain/entry.ts"
+import { sha256Hex } from "../domain/hash.ts"
 import type { FailureReport, Receipt } from "../domain/receipt.ts"
 import type { Millis } from "../domain/time.ts"
 import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
+import { recountBlockers } from "./dependencies.ts"
 import type { Lease } from "./lease.ts"
 import {
   DROP_VERIFICATION,
   type EntryRow,
   INSERT_DEAD_LETTER,
+  OPEN_DEPENDENCIES,
   PUT_RECEIPT,
   PUT_VERIFICATION,
-  UNBLOCK,
 } from "./queue.sql.ts"
-import { entryRow, move } from "./transition.ts"
+import { entryRow, move, noteLost } from "./transition.ts"
 
 /** What was proven: the trees, what an approval must bind, and the evidence as JSON for the receipt. */
 export interface Verification {
@@ -45,7 +47,10 @@ export type Settlement =
       readonly reason: { readonly code: string; readonly text: string }
     }
   | {
-      /** Tried again at `runAt`; `charged: false` gives the attempt back (the change is not to blame). */
+      /**
+       * Tried again at `runAt`; `charged: false` gives the attempt back (the change is not to blame). A charged one
+       * whose attempts are spent becomes a dead letter instead.
+       */
       readonly to: "scheduled"
       readonly lease: Lease
       readonly runAt: Millis
@@ -66,11 +71,14 @@ export type Settlement =
     }
 
 export interface Settled {
-  /** Entries whose lease was no longer held: nothing was written for them. */
+  /**
+   * Entries whose outcome was not written: the lease is no longer held; or the entry may not start landing, because its
+   * time to live is over (it failed) or a dependency is not landing with it (it waits again). None of them may land.
+   */
   readonly lost: readonly number[]
 }
 
-/** Writes outcomes behind their fences, in one transaction. A lost lease loses only its own write. */
+/** Writes outcomes behind their fences, in one transaction and in order. A lost lease loses only its own write. */
 export const settleAll = (db: Database, settlements: readonly Settlement[], at: Millis): Settled => {
   const audit = auditAppender(db, at)
   const lost: number[] = []
@@ -80,13 +88,39 @@ export const settleAll = (db: Database, settlements: readonly Settlement[], at: 
     const from = settlement.to === "applied" || settlement.to === "undone" ? "committing" : "in_progress"
     const held = row !== null && row.lease_token === lease.token && row.lease_owner === lease.worker
     if (!held || !(row.state === from || (row.state === "committing" && settlement.to === "conflict"))) {
+      noteLost(db, audit, lease, settlement.to)
       lost.push(lease.entry.id)
+      continue
+    }
+    if (settlement.to === "committing" && mayNotLand(db, audit, row, at)) {
+      lost.push(row.id)
       continue
     }
     settleOne(db, audit, row, settlement, at)
   }
   return { lost }
 }
+
+/** The last look before a landing starts. True when it must not; the entry has then been moved on. */
+const mayNotLand = (db: Database, audit: AuditAppender, row: EntryRow, at: Millis): boolean => {
+  const actor = row.lease_owner ?? ""
+  if (row.expires_at <= at) {
+    expire(db, audit, row, at, actor)
+    return true
+  }
+  if (openDependencies(db, row) === 0) return false
+  move(db, audit, row, "given_back", {
+    actor,
+    at,
+    reason: { code: "dependency_open", text: "something it depends on is not landing with it" },
+    attempts: row.attempts - 1,
+  })
+  return true
+}
+
+/** Dependencies that are neither landing nor landed. */
+export const openDependencies = (db: Database, row: EntryRow): number =>
+  row.blockers === 0 ? 0 : db.query<{ n: number }, [number]>(OPEN_DEPENDENCIES).get(row.id)!.n
 
 const settleOne = (
   db: Database,
@@ -122,26 +156,44 @@ const settleOne = (
         move(db, audit, verified, "committing", {
           actor,
           at,
-          lease: { owner: actor, until: settlement.lease.until, token: settlement.lease.token },
+          // As last renewed, which may be later than when it was leased.
+          lease: { owner: actor, until: row.leased_until ?? at, token: row.lease_token },
         })
       return
     }
     case "applied": {
       const receipt = settlement.receipt(audit.nextSeq())
+      const body = JSON.stringify(receipt)
       move(db, audit, row, "applied", {
         actor,
         at,
-        data: { commit: receipt.commit, result_tree: receipt.result_tree, flags: receipt.flags },
+        data: {
+          commit: receipt.commit,
+          result_tree: receipt.result_tree,
+          flags: receipt.flags,
+          receipt_sha256: sha256Hex(body),
+        },
       })
-      db.query(PUT_RECEIPT).run(row.id, receipt.commit, at, JSON.stringify(receipt))
+      db.query(PUT_RECEIPT).run(row.id, receipt.commit, at, body)
       db.query(DROP_VERIFICATION).run(row.id)
-      db.query(UNBLOCK).run(row.id)
+      recountBlockers(db, row.id)
       return
     }
     case "undone":
       move(db, audit, row, "undone", { actor, at, reason: settlement.reason })
       return
     case "scheduled":
+      if (settlement.charged && row.attempts >= row.max_attempts) {
+        deadLetter(db, audit, row, at, actor, "attempts", {
+          schema_version: 1,
+          code: "attempts_spent",
+          message: `tried ${row.attempts} times; the last time: ${settlement.reason.text}`,
+          where: settlement.reason.code,
+          hint: `hyperion history ${row.id} lists every attempt; hyperion requeue ${row.id} --reason TEXT tries again`,
+          evidence: [],
+        })
+        return
+      }
       move(db, audit, row, "retry_scheduled", {
         actor,
         at,

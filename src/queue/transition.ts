@@ -2,7 +2,8 @@ import type { Database } from "bun:sqlite"
 import { type EntryState, transition } from "../domain/entry.ts"
 import type { Millis } from "../domain/time.ts"
 import type { AuditAppender } from "../platform/audit-append.sql.ts"
-import { ENTRY_BY_ID, type EntryRow, MOVE } from "./queue.sql.ts"
+import type { Lease } from "./lease.ts"
+import { AUDIT_ROW, ENTRY_BY_ID, type EntryRow, MOVE, SET_AUDIT_SEQ } from "./queue.sql.ts"
 
 /** What a transition writes beside the state. Absent lease fields mean: no lease afterwards. */
 export interface MoveOptions {
@@ -74,4 +75,32 @@ export const move = (
     move: { from: row.state, to },
   })
   return next
+}
+
+/** Records something about an entry that does not change its state, as the newest row of its history. */
+export const note = (
+  db: Database,
+  audit: AuditAppender,
+  row: EntryRow,
+  event: string,
+  options: { readonly actor: string; readonly data: object },
+): EntryRow => {
+  const seq = audit.append({ event, ...options, entryId: row.id, entryPrevious: row.audit_seq })
+  db.query(SET_AUDIT_SEQ).run(row.id, seq)
+  return { ...row, audit_seq: seq }
+}
+
+/**
+ * Puts a refused write of a stale owner into the entry's history, once per lease: a worker that goes on trying must not
+ * fill the log.
+ */
+export const noteLost = (db: Database, audit: AuditAppender, lease: Lease, refused: string): void => {
+  const row = entryRow(db, lease.entry.id)
+  if (!row) return
+  const newest = db.query<{ event: string; data: string }, [number]>(AUDIT_ROW).get(row.audit_seq)
+  if (newest?.event === "lease_lost" && JSON.parse(newest.data).token === lease.token) return
+  note(db, audit, row, "lease_lost", {
+    actor: lease.worker,
+    data: { owner: lease.worker, token: lease.token, refused },
+  })
 }

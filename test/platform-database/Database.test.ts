@@ -2,6 +2,7 @@ import { Database as Sqlite } from "bun:sqlite"
 import { describe, expect } from "bun:test"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -156,7 +157,7 @@ describe("opening", () => {
         const folder = yield* tempFolder
         const script = join(import.meta.dir, "open-at.ts")
         for (let round = 0; round < 4; round++) {
-          const at = Date.now() + 250
+          const at = (yield* Clock.currentTimeMillis) + 250
           const children = Array.from({ length: 4 }, () =>
             Bun.spawn([process.execPath, script, join(folder, `${round}.db`), String(at)], {
               stdout: "pipe",

@@ -1,3 +1,4 @@
+// @effect-diagnostics strictEffectProvide:off -- the one place where tests provide their layers
 import { it as bunIt } from "bun:test"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -35,8 +36,7 @@ export const runTest = <A, E, R, LE>(
     TestClock.setTime(START).pipe(
       Effect.zipRight(body),
       Effect.scoped,
-      Effect.provide(layer),
-      Effect.provide(TestContext.TestContext),
+      Effect.provide(Layer.provideMerge(layer, TestContext.TestContext)),
     ),
   )
 

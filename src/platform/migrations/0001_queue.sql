@@ -48,9 +48,10 @@ CREATE TABLE entry (
 
 CREATE UNIQUE INDEX entry_dedup ON entry (task_id, payload_hash, generation);
 CREATE INDEX entry_ready ON entry (rank, id) WHERE state = 'pending' AND blockers = 0 AND held = 0;
-CREATE INDEX entry_leased ON entry (leased_until) WHERE lease_owner IS NOT NULL;
+-- Not those that are committing: a landing that was begun is never taken back, its journal decides.
+CREATE INDEX entry_leased ON entry (leased_until) WHERE state = 'in_progress';
 CREATE INDEX entry_scheduled ON entry (run_at) WHERE state = 'scheduled';
-CREATE INDEX entry_proven ON entry (state, rank, id) WHERE state IN ('verified', 'awaiting_approval');
+CREATE INDEX entry_proven ON entry (rank, id) WHERE state = 'verified';
 -- Not partial: expires_at never changes, so a transition does not touch it.
 CREATE INDEX entry_expiry ON entry (expires_at);
 CREATE INDEX entry_request ON entry (request_id);
@@ -69,10 +70,14 @@ CREATE TABLE entry_dependency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_dependents ON entry_dependency (on_entry);
 
--- Start-time fair queueing: each accepted cast pushes its agent's next one later.
+-- Start-time fair queueing: each accepted cast pushes its agent's next one of the same priority later, as long as the
+-- one before still waits.
 CREATE TABLE agent_clock (
-  agent TEXT PRIMARY KEY,
-  virtual_time INTEGER NOT NULL
+  agent TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  virtual_time INTEGER NOT NULL,
+  last_entry INTEGER NOT NULL,
+  PRIMARY KEY (agent, priority)
 ) STRICT, WITHOUT ROWID;
 
 -- The tamper-evident log: hash = SHA-256(previous || length-prefixed fields). Never updated, never deleted from.
@@ -91,6 +96,10 @@ CREATE TABLE audit (
 ) STRICT;
 
 CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+-- INSERT OR REPLACE deletes without firing a delete trigger.
+CREATE TRIGGER audit_is_append_only_insert BEFORE INSERT ON audit
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit)
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_is_append_only_delete BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
