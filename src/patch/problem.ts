@@ -1,4 +1,4 @@
-/** Why a patch is refused. Closed: every code has a test in test/patch. */
+/** Why a patch is refused, or (the last five) conflicts with what happened meanwhile. Closed: every code has a test in test/patch. */
 export type PatchProblemCode =
   | "no_patch"
   | "multiple_files"
@@ -15,6 +15,11 @@ export type PatchProblemCode =
   | "binary_unsupported"
   | "symlink_unsupported"
   | "too_large"
+  | "edits_overlap"
+  | "added_differently"
+  | "deleted_meanwhile"
+  | "changed_meanwhile"
+  | "not_mergeable"
 
 /** `hunk` and `line` are 1-based; `line` counts in the pre-image. Excerpts are safe to print on a terminal. */
 export interface PatchProblem {

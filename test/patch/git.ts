@@ -10,15 +10,17 @@ const environment = {
   LC_ALL: "C",
 }
 
-/** Runs git in `directory`; throws unless it exits with 0 (or with `allowed`). */
-export const git = (
+/** Runs git in `directory`, whatever its exit code. */
+export const gitStatus = (
   directory: string,
   args: readonly string[],
   input: Uint8Array = new Uint8Array(0),
-  allowed: readonly number[] = [0],
-): Buffer => {
-  const done = Bun.spawnSync(["git", ...args], { cwd: directory, env: environment, stdin: input })
-  if (!allowed.includes(done.exitCode)) throw new Error(`git ${args.join(" ")}: ${done.stderr.toString()}`)
+) => Bun.spawnSync(["git", ...args], { cwd: directory, env: environment, stdin: input })
+
+/** Runs git in `directory`; throws unless it exits with 0. */
+export const git = (directory: string, args: readonly string[], input?: Uint8Array): Buffer => {
+  const done = gitStatus(directory, args, input)
+  if (done.exitCode !== 0) throw new Error(`git ${args.join(" ")}: ${done.stderr.toString()}`)
   return done.stdout
 }
 
