@@ -1,8 +1,20 @@
-import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { CandidateFailed, detailOf, SlotsBusy } from "./errors.ts"
+import { remove } from "./tree-files.ts"
 
 /** A folder that only we use until the scope closes. `tree` is the candidate, `state` what it holds. */
 export interface Slot {
@@ -73,13 +85,32 @@ const reclaim = (lock: string): boolean => {
   }
 }
 
+/**
+ * The tree of an owner that died may still have a process in it. Moved away and removed, it keeps that process's
+ * relative writes out of the next candidate.
+ */
+const bury = (folder: string): void => {
+  const tree = join(folder, "tree")
+  if (existsSync(tree)) renameSync(tree, join(mkdtempSync(join(folder, "dead-")), "tree"))
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith("dead-")) continue
+    try {
+      remove(join(folder, name))
+    } catch {
+      // Its process still writes: the next one to bury here takes it along.
+    }
+  }
+}
+
 const take = (root: string): Slot | null => {
   for (let number = 0; number < MAX_SLOTS; number++) {
     const folder = join(root, `slot-${number}`)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const lock = join(folder, "lock")
-    if (claim(lock) || reclaim(lock))
-      return { folder, tree: join(folder, "tree"), state: join(folder, "state.json") }
+    const isFree = claim(lock)
+    if (!isFree && !reclaim(lock)) continue
+    if (!isFree) bury(folder)
+    return { folder, tree: join(folder, "tree"), state: join(folder, "state.json") }
   }
   return null
 }

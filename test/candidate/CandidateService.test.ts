@@ -19,6 +19,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import {
@@ -234,6 +235,40 @@ describe("tree", () => {
     })
   }
 
+  test("any sequence of trees, whatever guards left in between, ends as if written anew", async () => {
+    const name = FastCheck.constantFrom("a", "b", "c")
+    const path = FastCheck.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/"))
+    const file = FastCheck.record({
+      mode: FastCheck.constantFrom<FileMode>("100644", "100755", "120000"),
+      text: FastCheck.constantFrom("x", "y", "long text"),
+    })
+    const files = FastCheck.dictionary(path, file, { maxKeys: 6 }).map((all): Files => {
+      const isFolder = (one: string) => Object.keys(all).some((other) => other.startsWith(`${one}/`))
+      return Object.fromEntries(Object.entries(all).filter(([one]) => !isFolder(one)))
+    })
+    const step = FastCheck.record({ files, left: FastCheck.array(FastCheck.tuple(path, name)) })
+    await FastCheck.assert(
+      FastCheck.asyncProperty(FastCheck.array(step, { minLength: 2, maxLength: 4 }), async (steps) => {
+        for (const { files, left } of steps) {
+          await held(treeOf(files), (candidate) => {
+            const expected = Object.entries(files).map(([at, one]) => {
+              const { mode, text } = one as { mode: FileMode; text: string }
+              return [at, mode === "120000" ? `-> ${text}` : `${mode.slice(3)} ${text}`]
+            })
+            expect(snapshot(candidate.dir)).toEqual(Object.fromEntries(expected))
+            for (const [at, text] of left) {
+              try {
+                mkdirSync(join(candidate.dir, at, ".."), { recursive: true })
+                writeFileSync(join(candidate.dir, at), text)
+              } catch {}
+            }
+          })
+        }
+      }),
+      { numRuns: 40 },
+    )
+  })
+
   test("a link that a guard planted is not followed, nor one that the tree has", async () => {
     const outside = join(folder, "outside")
     mkdirSync(outside)
@@ -314,6 +349,25 @@ describe("slots", () => {
       writeFileSync(lock, `${owner}\n`)
       expect(await held(treeOf({ a: "2" }), (candidate) => candidate.dir)).toBe(first)
     }
+  })
+
+  test("a process that outlived the owner of a slot does not write into the next candidate", async () => {
+    const first = await held(treeOf({ a: "1" }), (candidate) => candidate.dir)
+    const orphan = Bun.spawn(["sh", "-c", "read line; echo x > planted; echo y > a; echo done"], {
+      cwd: first,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "ignore",
+    })
+    writeFileSync(join(first, "..", "lock"), "999999999 1 other-boot\n")
+    await held(treeOf({ a: "2" }), async (candidate) => {
+      expect(candidate.dir).toBe(first)
+      orphan.stdin.write("go\n")
+      await orphan.stdin.end()
+      await orphan.exited
+      expect(snapshot(candidate.dir)).toEqual({ a: "644 2" })
+      expect(readdirSync(join(first, "..")).sort()).toEqual(["lock", "state.json", "tree"])
+    })
   })
 
   test("a living owner's lock is respected", async () => {

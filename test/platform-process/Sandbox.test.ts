@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -146,6 +147,28 @@ describe("isolation", () => {
     const done = await runtime.runPromise(start(request("trap '' TERM; while :; do :; done"), 300))
     expect(done.timedOut).toBe(true)
     expect(done.durationMs).toBeLessThan(5_000)
+  })
+
+  isolated("a guard does not outlive a Hyperion that is killed", async () => {
+    // A number of seconds nobody else sleeps, to find the process by.
+    const seconds = `${600_000 + process.pid}`
+    const isRunning = () =>
+      readdirSync("/proc").some((pid) => {
+        try {
+          return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8") === `sleep\0${seconds}\0`
+        } catch {
+          return false
+        }
+      })
+    const until = async (condition: () => boolean) => {
+      while (!condition()) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const what = JSON.stringify(request(`echo > started; exec sleep ${seconds}`))
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, "sandboxed-child.ts"), what])
+    await until(isRunning)
+    child.kill("SIGKILL")
+    await until(() => !isRunning())
+    expect(existsSync(join(candidate, "started"))).toBe(true)
   })
 
   isolated("a read-only mount can be read and not written", async () => {
