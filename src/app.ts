@@ -4,12 +4,19 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { AuditService } from "./audit/AuditService.ts"
+import { RequestStore } from "./intake/RequestStore.ts"
+import { parsePatch } from "./patch/parse.ts"
+import { cacheDir } from "./platform/cache-dir.ts"
 import { Database, type DatabaseError } from "./platform/Database.ts"
+import type { RepositoryNotFound, RepositoryUnsupported, StoreFailed } from "./platform/git/errors.ts"
+import { GitRepository } from "./platform/git/GitRepository.ts"
 import { Operator } from "./platform/Operator.ts"
 import { PolicyStore } from "./platform/PolicyStore.ts"
 import type { Environment } from "./platform/Terminal.ts"
 import { CurrentWorkspace, type Workspace } from "./platform/Workspace.ts"
 import { QueueService } from "./queue/QueueService.ts"
+import type { CheckPatch } from "./validator/rule.ts"
+import { ValidatorService } from "./validator/ValidatorService.ts"
 
 /** What commands that only read or decide need: the workspace, its database, the queue and its log. */
 export type Core = CurrentWorkspace | Operator | Database | QueueService | AuditService | PolicyStore
@@ -21,6 +28,24 @@ export const coreLayer = (workspace: Workspace, env: Environment): Layer.Layer<C
     Layer.provideMerge(Layer.succeed(CurrentWorkspace, workspace)),
     Layer.provideMerge(Operator.layer(env)),
   )
+
+/** What commands that take documents in need besides: the repository, the validator, stored requests. */
+export type Intake = Core | GitRepository | ValidatorService | RequestStore
+
+export type IntakeError = DatabaseError | RepositoryNotFound | RepositoryUnsupported | StoreFailed
+
+export const intakeLayer = (workspace: Workspace, env: Environment): Layer.Layer<Intake, IntakeError> =>
+  Layer.mergeAll(
+    RequestStore.layer,
+    ValidatorService.layer(checkPatch),
+    GitRepository.layer({ start: workspace.root, cacheDir: cacheDir(env), env }),
+  ).pipe(Layer.provideMerge(coreLayer(workspace, env)))
+
+/** The validator asks the patch stage without knowing it. */
+const checkPatch: CheckPatch = (bytes, declared) => {
+  const parsed = parsePatch(bytes, declared)
+  return parsed.ok ? null : parsed.error
+}
 
 /** How a program ended: its value, its typed error, a defect, or Ctrl-C. */
 export type Outcome<A, E> =

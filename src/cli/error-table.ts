@@ -1,11 +1,32 @@
-import type { InputUnreadable, UnknownId, WrongState } from "../operations/errors.ts"
+import type { ProposeFailed } from "../intake/history.ts"
+import type { NoBranch, UnknownId, WrongState } from "../operations/errors.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
+import type {
+  ReadError,
+  RepositoryNotFound,
+  RepositoryUnsupported,
+  StoreFailed,
+} from "../platform/git/errors.ts"
+import type { PolicyError } from "../platform/PolicyStore.ts"
+import type { InputUnreadable } from "../platform/read-input.ts"
 import type { Problem } from "../platform/stdio.ts"
 import type { QueueFull } from "../queue/QueueService.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
 
 /** Every typed error a command can end with. */
-export type AppError = DatabaseError | QueueFull | UnknownId | WrongState | InputUnreadable
+export type AppError =
+  | DatabaseError
+  | QueueFull
+  | UnknownId
+  | WrongState
+  | InputUnreadable
+  | NoBranch
+  | PolicyError
+  | ReadError
+  | RepositoryNotFound
+  | RepositoryUnsupported
+  | StoreFailed
+  | ProposeFailed
 
 interface Told {
   readonly code: string
@@ -53,6 +74,45 @@ const TABLE: Table = {
   }),
   UnknownId: () => ({ code: "unknown_id", hint: "hyperion list", exit: Exit.usage }),
   WrongState: ({ advice }) => ({ code: "wrong_state", hint: advice, exit: Exit.failed }),
+  NoBranch: () => ({
+    code: "no_branch",
+    hint: "git switch to the branch that changes land on, or set landing.branch in hyperion.json",
+    exit: Exit.failed,
+  }),
+  PolicyInvalid: ({ violations }) => ({
+    code: "policy_invalid",
+    hint: violations[0]?.hint ?? "docs/SCHEMAS.md describes hyperion.json",
+    exit: Exit.failed,
+  }),
+  PolicyUntrusted: () => ({
+    code: "policy_untrusted",
+    hint: "read the file, then hyperion config trust",
+    exit: Exit.failed,
+  }),
+  PolicyUnreadable: () => ({
+    code: "policy_unreadable",
+    hint: "hyperion init writes a new hyperion.json",
+    exit: Exit.failed,
+  }),
+  GitFailed: () => ({ code: "git_failed", hint: "check that git works here: git status", exit: Exit.failed }),
+  ObjectUnreadable: () => ({ code: "git_object", hint: "git fsck names what is damaged", exit: Exit.failed }),
+  RepositoryNotFound: () => ({ code: "no_repository", hint: "git init", exit: Exit.usage }),
+  RepositoryUnsupported: () => ({
+    code: "repository_unsupported",
+    hint: "Hyperion reads SHA-1 repositories with the usual extensions",
+    exit: Exit.failed,
+  }),
+  StoreFailed: ({ code }) => ({
+    code: "store_failed",
+    hint: code === "ENOSPC" ? "free space; nothing was lost" : "check the permissions of the folder it names",
+    exit: code === "ENOSPC" ? Exit.tryLater : Exit.failed,
+    retryable: code === "ENOSPC",
+  }),
+  ProposeFailed: () => ({
+    code: "propose_failed",
+    hint: "git log shows the revisions there are",
+    exit: Exit.failed,
+  }),
   InputUnreadable: ({ file }) => ({
     code: "input_unreadable",
     hint: `check that ${file} exists and can be read`,

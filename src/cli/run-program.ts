@@ -1,6 +1,6 @@
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { type Core, coreLayer, runApp } from "../app.ts"
+import { type Core, coreLayer, type Intake, intakeLayer, runApp } from "../app.ts"
 import type { Environment } from "../platform/Terminal.ts"
 import { discoverWorkspace, type Workspace } from "../platform/Workspace.ts"
 import { type AppError, tell } from "./error-table.ts"
@@ -44,3 +44,8 @@ export const runCore = (
   context: Pick<CommandContext<unknown>, "globals" | "output">,
   program: Effect.Effect<ExitCode, AppError, Core>,
 ): Promise<ExitCode> => runWith(context, coreLayer, program)
+
+export const runIntake = (
+  context: Pick<CommandContext<unknown>, "globals" | "output">,
+  program: Effect.Effect<ExitCode, AppError, Intake>,
+): Promise<ExitCode> => runWith(context, intakeLayer, program)

@@ -18,12 +18,9 @@ export class WrongState extends Data.TaggedError("WrongState")<{
   }
 }
 
-/** An input file that cannot be read. */
-export class InputUnreadable extends Data.TaggedError("InputUnreadable")<{
-  readonly file: string
-  readonly reason: string
-}> {
+/** HEAD is detached and the policy names no branch: there is nothing to land on. */
+export class NoBranch extends Data.TaggedError("NoBranch") {
   override get message(): string {
-    return `cannot read ${this.file}: ${this.reason}`
+    return "HEAD is detached, and the policy names no landing branch"
   }
 }

@@ -24,12 +24,9 @@ export const cancel = Effect.fn("operations.cancel")(function* (id: string, reas
 })
 
 /** Puts failed entries back into the queue, attempts at 0. */
-export const requeueEntries = Effect.fn("operations.requeue")(function* (
-  id: string,
-  reason: string,
-  actor: string,
-) {
+export const requeueEntries = Effect.fn("operations.requeue")(function* (id: string, reason: string) {
   const queue = yield* QueueService
+  const { name: actor } = yield* Operator
   const rows = yield* findEntries(id)
   const requeued: number[] = []
   for (const row of rows) if (yield* queue.requeue(row.id, reason, actor)) requeued.push(row.id)

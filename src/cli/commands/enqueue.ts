@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -19,5 +18,5 @@ export default defineCommand({
     ["hyperion enqueue change.json", "Queue one change request"],
     ["hyperion enqueue - --format jsonl < changes.jsonl", "Queue many; one result a line"],
   ],
-  run: notImplemented("enqueue"),
+  run: (context) => import("../actions/submit.ts").then((m) => m.enqueue(context)),
 })

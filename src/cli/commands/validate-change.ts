@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -14,5 +13,5 @@ export default defineCommand({
     ["hyperion validate-change change.json", "Every problem with its place; exit 5 when there is one"],
     ["hyperion validate-change - --format json < change.json", "The same for an agent"],
   ],
-  run: notImplemented("validate-change"),
+  run: (context) => import("../actions/submit.ts").then((m) => m.validateChange(context)),
 })

@@ -1,0 +1,106 @@
+import * as Effect from "effect/Effect"
+import { readAll } from "../../operations/read-documents.ts"
+import { type Submission, submit } from "../../operations/submit.ts"
+import type { OutputWriter } from "../../platform/stdio.ts"
+import { type Piece, styled } from "../../platform/Terminal.ts"
+import { Exit, type ExitCode } from "../exit-codes.ts"
+import type { CommandContext } from "../run.ts"
+import { runIntake } from "../run-program.ts"
+import type { TimeArg } from "../time.ts"
+
+export interface EnqueueArgs {
+  readonly files: readonly string[]
+  readonly supersede: boolean
+  readonly dryRun: boolean
+  readonly at: (TimeArg & { readonly kind: "instant" }) | undefined
+}
+
+/** Rejected documents shown one by one in text; the rest is counted. */
+const SHOWN = 20
+
+export const enqueue = (context: CommandContext<EnqueueArgs>) =>
+  runIntake(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const documents = yield* readAll(args.files)
+      const results = yield* submit(documents, {
+        supersede: args.supersede,
+        dryRun: args.dryRun,
+        tasks: "open",
+        at: args.at?.epochMs,
+      })
+      return told(output, results)
+    }),
+  )
+
+export const validateChange = (context: CommandContext<{ readonly file: string }>) =>
+  runIntake(
+    context,
+    Effect.gen(function* () {
+      const { args, output } = context
+      const documents = yield* readAll([args.file])
+      const results = yield* submit(documents, { supersede: true, dryRun: true, tasks: "open" })
+      return told(output, results)
+    }),
+  )
+
+export const summaryOf = (results: readonly Submission[]) => ({
+  queued: results.filter((result) => result.outcome === "queued").length,
+  duplicate: results.filter((result) => result.outcome === "duplicate").length,
+  rejected: results.filter((result) => result.outcome === "rejected").length,
+  valid: results.filter((result) => result.outcome === "valid").length,
+})
+
+/** Says what became of each document; exit 5 when any was rejected, the rest stay. */
+export const told = (output: OutputWriter, results: readonly Submission[]): ExitCode => {
+  const summary = summaryOf(results)
+  if (output.format === "json") output.json({ schema_version: 1, summary, results })
+  else if (output.format === "jsonl") for (const result of results) output.jsonl(result)
+  else tellText(output, results, summary)
+  return summary.rejected > 0 ? Exit.rejected : Exit.ok
+}
+
+const tellText = (
+  output: OutputWriter,
+  results: readonly Submission[],
+  summary: ReturnType<typeof summaryOf>,
+) => {
+  const rejected = results.filter((result) => result.outcome === "rejected")
+  if (results.length <= SHOWN)
+    for (const result of results) if (result.outcome !== "rejected") output.data(accepted(result))
+  for (const result of rejected.slice(0, SHOWN))
+    for (const violation of result.violations)
+      output.data([
+        styled("red", "rejected"),
+        ` ${result.where}: ${violation.path === "" ? "" : `${violation.path}: `}${violation.message} [${violation.code}]; `,
+        styled("cyan", "hint:"),
+        ` ${violation.hint}`,
+      ])
+  if (rejected.length > SHOWN) output.data(`… and ${rejected.length - SHOWN} more rejected documents`)
+  if (results.length > 1)
+    output.data(
+      Object.entries(summary)
+        .filter(([, count]) => count > 0)
+        .map(([name, count]) => `${count} ${name}`)
+        .join(", "),
+    )
+}
+
+const accepted = (result: Submission): readonly Piece[] => {
+  const task = `task ${result.task_id}`
+  switch (result.outcome) {
+    case "queued": {
+      const replaced =
+        result.superseded.length > 0 ? `, superseding entry ${result.superseded.join(", ")}` : ""
+      return [
+        styled("green", "queued"),
+        ` ${task} as entry ${result.entry_id} (${result.cast_id})${replaced}`,
+      ]
+    }
+    case "duplicate":
+      return [styled("yellow", "duplicate"), ` ${task} is entry ${result.entry_id} already`]
+    default:
+      return [styled("green", "valid"), ` ${task}`]
+  }
+}

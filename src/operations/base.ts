@@ -1,0 +1,73 @@
+import * as Effect from "effect/Effect"
+import type { FileState } from "../domain/files.ts"
+import type { ReadError } from "../platform/git/errors.ts"
+import { GitRepository, type GitRepositoryShape } from "../platform/git/GitRepository.ts"
+import { EMPTY_TREE, type Oid } from "../platform/git/objects.ts"
+import { branchRef } from "../platform/git/refs.ts"
+import { type LoadedPolicy, PolicyStore } from "../platform/PolicyStore.ts"
+import { POLICY_FILE } from "../platform/Workspace.ts"
+import { NoBranch } from "./errors.ts"
+
+/** The tip that changes land on. `commit` is null on an unborn branch, whose tree is the empty one. */
+export interface Base {
+  /** Full name: `refs/heads/main`. */
+  readonly ref: string
+  readonly commit: Oid | null
+  readonly tree: Oid
+  readonly policy: LoadedPolicy
+}
+
+/** Bytes of a file of a tree, or null when the tree has no such regular file. */
+const readTracked = (
+  git: GitRepositoryShape,
+  tree: Oid,
+  path: string,
+): Effect.Effect<Uint8Array | null, ReadError> =>
+  Effect.gen(function* () {
+    const entry = yield* git.lookup(tree, path)
+    if (entry === null || !entry.mode.startsWith("100")) return null
+    const [bytes] = yield* git.readBlobs([entry.oid])
+    return bytes ?? null
+  })
+
+/** Content and mode of many paths of a tree, in one round trip; null where there is none. Gitlinks have no content. */
+export const readFiles = Effect.fn("operations.readFiles")(function* (tree: Oid, paths: readonly string[]) {
+  const git = yield* GitRepository
+  const entries = yield* Effect.forEach(paths, (path) => git.lookup(tree, path))
+  const withContent = entries.filter((entry) => entry !== null && entry.mode !== "160000")
+  const blobs = yield* git.readBlobs(withContent.map((entry) => entry!.oid))
+  const byOid = new Map(withContent.map((entry, index) => [entry!.oid, blobs[index]!]))
+  return new Map<string, FileState | null>(
+    paths.map((path, index) => {
+      const entry = entries[index]
+      if (!entry) return [path, null]
+      // A submodule is opaque; its content is the line by which git diffs it.
+      const bytes = byOid.get(entry.oid) ?? new TextEncoder().encode(`Subproject commit ${entry.oid}\n`)
+      return [path, { mode: entry.mode, bytes }]
+    }),
+  )
+})
+
+/** The landing branch's tip and the policy that judges changes against it. */
+export const currentBase = Effect.fn("operations.currentBase")(function* () {
+  const git = yield* GitRepository
+  const store = yield* PolicyStore
+  const head = yield* git.head
+  const tip = (ref: string) =>
+    Effect.gen(function* () {
+      const commit = yield* git.resolveRef(ref)
+      return { ref, commit, tree: commit === null ? EMPTY_TREE : yield* git.treeOf(commit) }
+    })
+  // The branch may be named by the policy, and the policy may be in that branch's tree: HEAD's tree decides first.
+  const first = head.ref === null ? null : yield* tip(head.ref)
+  const policyOf = (tree: Oid | null) =>
+    store.load(tree === null ? Effect.succeed(null) : readTracked(git, tree, POLICY_FILE))
+  const policy = yield* policyOf(first?.tree ?? null)
+  const named = policy.policy.landing.branch
+  if (named === undefined || branchRef(named) === first?.ref) {
+    if (first === null) return yield* new NoBranch()
+    return { ...first, policy } satisfies Base
+  }
+  const landing = yield* tip(branchRef(named))
+  return { ...landing, policy: yield* policyOf(landing.tree) } satisfies Base
+})

@@ -1,0 +1,277 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Assignment } from "../domain/assignment.ts"
+import { CastBundle, CastPayload, makeCast } from "../domain/cast.ts"
+import { type Change, payloadBytes, type ValidatedChangeRequest } from "../domain/change-request.ts"
+import { sha256Hex } from "../domain/hash.ts"
+import type { RequestId } from "../domain/ids.ts"
+import { parseDocument } from "../domain/parse-document.ts"
+import { DEFAULT_PRIORITY } from "../domain/request.ts"
+import type { Millis } from "../domain/time.ts"
+import type { Violation } from "../domain/violation.ts"
+import type { Document } from "../intake/documents.ts"
+import { RequestStore } from "../intake/RequestStore.ts"
+import { parsePatch } from "../patch/parse.ts"
+import { GitRepository } from "../platform/git/GitRepository.ts"
+import { isOid, type Oid } from "../platform/git/objects.ts"
+import { Operator } from "../platform/Operator.ts"
+import type { EnqueueItem, EnqueueOutcome } from "../queue/enqueue.ts"
+import { QueueService } from "../queue/QueueService.ts"
+import { ValidatorService } from "../validator/ValidatorService.ts"
+import { type Base, currentBase, readFiles } from "./base.ts"
+
+/** What became of one document. `where` names the file and line or element it came from. */
+export interface Submission {
+  readonly where: string
+  readonly task_id: string | null
+  readonly outcome: "queued" | "duplicate" | "rejected" | "valid"
+  readonly entry_id: number | null
+  readonly cast_id: string | null
+  readonly superseded: readonly number[]
+  readonly violations: readonly Violation[]
+}
+
+export interface SubmitOptions {
+  /** The clock casts are made with; now when absent. */
+  readonly at?: Millis | undefined
+  readonly supersede: boolean
+  /** Validate and make the casts, store nothing. */
+  readonly dryRun: boolean
+  /** The door's own default where the policy says nothing: `known` for agents, `open` for people. */
+  readonly tasks: "known" | "open"
+}
+
+/** Casts in one transaction: long enough to be fast, short enough not to hold the write lock. */
+const CHUNK = 200
+
+interface Prepared {
+  readonly where: string
+  readonly item: EnqueueItem
+}
+
+const rejection = (where: string, taskId: string | null, violations: readonly Violation[]): Submission => ({
+  where,
+  task_id: taskId,
+  outcome: "rejected",
+  entry_id: null,
+  cast_id: null,
+  superseded: [],
+  violations,
+})
+
+const isRejected = (made: Prepared | Submission): made is Submission => "violations" in made
+
+/**
+ * Validates documents, wraps change requests into casts and queues them: each is queued, a duplicate or rejected on its
+ * own, in the order given. Nothing an agent says about approvals or guard runs is believed.
+ */
+export const submit = Effect.fn("operations.submit")(function* (
+  documents: readonly Document[],
+  options: SubmitOptions,
+) {
+  const queue = yield* QueueService
+  const base = yield* currentBase()
+  const at = options.at ?? (yield* Clock.currentTimeMillis)
+  const { name: actor } = yield* Operator
+  const results: Submission[] = []
+  for (let from = 0; from < documents.length; from += CHUNK) {
+    const made: (Prepared | Submission)[] = []
+    for (const document of documents.slice(from, from + CHUNK))
+      made.push(...(yield* prepare(document, base, at, options)))
+    const ready = made.filter((one) => !isRejected(one)) as Prepared[]
+    const outcomes = options.dryRun
+      ? ready.map((): EnqueueOutcome | null => null)
+      : yield* queue.enqueue(
+          ready.map(({ item }) => item),
+          {
+            actor,
+            dedupWindowMs: base.policy.policy.queue.dedup_window_hours * 3_600_000,
+            maxDepth: base.policy.policy.queue.max_depth,
+          },
+        )
+    let next = 0
+    for (const one of made) results.push(isRejected(one) ? one : submission(one, outcomes[next++] ?? null))
+  }
+  return results
+})
+
+const submission = ({ where, item }: Prepared, outcome: EnqueueOutcome | null): Submission => {
+  const common = {
+    where,
+    task_id: item.cast.task_id,
+    cast_id: item.cast.cast_id,
+    superseded: [],
+    violations: [],
+  }
+  if (outcome === null) return { ...common, outcome: "valid", entry_id: null }
+  if (outcome.outcome === "rejected") return rejection(where, item.cast.task_id, [outcome.violation])
+  return {
+    ...common,
+    outcome: outcome.outcome,
+    entry_id: outcome.entryId,
+    superseded: outcome.outcome === "queued" ? outcome.superseded : [],
+  }
+}
+
+const prepare = Effect.fn("operations.prepare")(function* (
+  document: Document,
+  base: Base,
+  at: Millis,
+  options: SubmitOptions,
+) {
+  if (document.kind === "unreadable") return [rejection(document.where, null, [document.violation])]
+  const { where, value } = document
+  const taskId = typeof value["task_id"] === "string" ? value["task_id"] : null
+  switch (document.kind) {
+    case "request":
+      return [
+        rejection(where, null, [
+          {
+            code: "task_request",
+            path: "",
+            message: "this is a task request, not a change request",
+            hint: "hyperion request FILE takes it through engineer, orchestrator and agent",
+          },
+        ]),
+      ]
+    case "change_request": {
+      const validated = yield* validate(value, base, options)
+      if (!validated.ok) return [rejection(where, taskId, validated.violations)]
+      return [yield* fromChange(where, validated.change, validated.assignment, base, at, options)]
+    }
+    case "cast":
+      return [yield* fromCast(where, value, base, options)]
+    case "bundle": {
+      const bundle = parseDocument(CastBundle, value)
+      if (!bundle.ok) return [rejection(where, null, bundle.error)]
+      if (bundle.value.casts.length === 0)
+        return [
+          rejection(where, null, [
+            {
+              code: "no_casts",
+              path: "casts",
+              message: "this bundle holds no casts",
+              hint: "hyperion request FILE asks agents for them",
+            },
+          ]),
+        ]
+      return yield* Effect.forEach(bundle.value.casts, (cast, index) =>
+        fromCast(`${where} casts[${index}]`, cast, base, options),
+      )
+    }
+  }
+})
+
+const validate = Effect.fn("operations.validate")(function* (
+  value: unknown,
+  base: Base,
+  options: SubmitOptions,
+) {
+  const validator = yield* ValidatorService
+  const requests = yield* RequestStore
+  const { policy } = base.policy
+  const taskId = (value as { task_id?: unknown })?.task_id
+  const assignment = typeof taskId === "string" ? yield* requests.assignment(taskId) : null
+  return yield* validator
+    .validate({ document: value, policy, tasks: policy.tasks ?? options.tasks, assignment })
+    .pipe(
+      Effect.map((change) => ({ ok: true as const, change, assignment })),
+      Effect.catchTag("ValidationRejected", ({ violations }) =>
+        Effect.succeed({ ok: false as const, violations }),
+      ),
+    )
+})
+
+const fromChange = Effect.fn("operations.fromChange")(function* (
+  where: string,
+  change: ValidatedChangeRequest,
+  assignment: Assignment | null,
+  base: Base,
+  at: Millis,
+  options: SubmitOptions,
+) {
+  const queue = yield* QueueService
+  const complete = yield* fillBaseHashes(change, assignment, base)
+  const cast = makeCast(complete, {
+    requestId: assignment?.parent_request_id ?? (change.task_id as string as RequestId),
+    at,
+    ttlSeconds: base.policy.policy.queue.default_ttl_seconds,
+    auditHead: yield* queue.head(),
+  })
+  return { where, item: itemOf(cast, assignment, base, options) }
+})
+
+const fromCast = Effect.fn("operations.fromCast")(function* (
+  where: string,
+  value: unknown,
+  base: Base,
+  options: SubmitOptions,
+) {
+  const parsed = parseDocument(CastPayload, value)
+  if (!parsed.ok) return rejection(where, null, parsed.error)
+  const cast = parsed.value
+  const validated = yield* validate(cast.change_request, base, options)
+  if (!validated.ok) return rejection(where, cast.task_id, validated.violations)
+  return { where, item: itemOf(cast, validated.assignment, base, options) }
+})
+
+const itemOf = (
+  cast: CastPayload,
+  assignment: Assignment | null,
+  base: Base,
+  options: SubmitOptions,
+): EnqueueItem => ({
+  cast,
+  priority: assignment?.priority ?? DEFAULT_PRIORITY,
+  landing: "independent",
+  maxAttempts: base.policy.policy.queue.max_attempts,
+  supersede: options.supersede,
+})
+
+/**
+ * Fills in the pre-image hashes an agent left out, so that a cast's base is known: from the patch's own `index` line,
+ * `base_revision`, the assignment's base, else the current tip. What does not exist there stays open: an earlier entry
+ * of the same chain may make it.
+ */
+const fillBaseHashes = Effect.fn("operations.fillBaseHashes")(function* (
+  change: ValidatedChangeRequest,
+  assignment: Assignment | null,
+  base: Base,
+) {
+  const open = change.changes.filter((one) => one.operation !== "add" && one.base_hash === undefined)
+  if (open.length === 0) return change
+  const git = yield* GitRepository
+  const revision = change.base_revision ?? assignment?.base_revision ?? null
+  const known = revision !== null && (yield* git.readObjects([revision]))[0] !== null
+  const tree = known ? yield* git.treeOf(revision) : base.tree
+  const files = yield* readFiles(
+    tree,
+    open.map((one) => one.path),
+  )
+  const named = yield* git.readObjects(open.map((one) => indexOid(one)).filter((oid) => oid !== null))
+  const byOid = new Map(
+    named.flatMap((object) => (object?.type === "blob" ? [[object.oid, object.body] as const] : [])),
+  )
+  const hashes = new Map<Change, string>()
+  for (const one of open) {
+    const oid = indexOid(one)
+    const bytes = (oid === null ? undefined : byOid.get(oid)) ?? files.get(one.path)?.bytes
+    if (bytes) hashes.set(one, sha256Hex(bytes))
+  }
+  const changes = change.changes.map((one) => {
+    const hash = hashes.get(one)
+    return hash === undefined ? one : { ...one, base_hash: hash }
+  })
+  // Only a hash of what is stored was added: what the validator checked is unchanged.
+  return { ...change, changes } as ValidatedChangeRequest
+})
+
+/** The pre-image's blob id, when the patch states it in full. */
+const indexOid = (change: Change): Oid | null => {
+  if (change.patch === undefined) return null
+  const bytes = payloadBytes(change)
+  if (bytes === null) return null
+  const parsed = parsePatch(bytes, change)
+  const oid = parsed.ok ? parsed.value.index?.oldOid : undefined
+  return oid !== undefined && isOid(oid) ? oid : null
+}
