@@ -115,6 +115,8 @@ export const askConversions = (
         args: ["check-attr", "--cached", "-z", "--stdin", ...ATTRIBUTES],
         gitDir: layout.gitDir,
         userConfig: true,
+        // Paths are read relative to it.
+        cwd: layout.worktree ?? folder,
         stdin: Buffer.concat(paths.flatMap((path) => [pathToBytes(path), Buffer.from([0])])),
         env: { GIT_INDEX_FILE: `${folder}/index`, GIT_WORK_TREE: layout.worktree ?? folder },
       })
