@@ -100,6 +100,8 @@ export interface GitRepositoryShape {
     objects: readonly GitObject[],
     options: { readonly durable: boolean },
   ) => Effect.Effect<void, StoreFailed>
+  /** Into Hyperion's own store, not the repository's: for trees that are proven before anything lands. */
+  readonly keepObjects: (objects: readonly GitObject[]) => Effect.Effect<void, StoreFailed>
   /** Compare-and-swap; the reflog is kept, no hook runs. */
   readonly updateRef: (update: RefUpdate) => Effect.Effect<void, RefMoved | GitFailed | StoreFailed>
   /** The operator's committer identity; read once. */
@@ -296,6 +298,12 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
           try: () => addObjects(layout.objectDir, written, durable),
           catch: storing("write objects to", layout.objectDir),
         }),
+    ),
+    keepObjects: Effect.fn("GitRepository.keepObjects")((kept: readonly GitObject[]) =>
+      Effect.tryPromise({
+        try: () => addObjects(`${ownGitDir}/objects`, kept, false),
+        catch: storing("write objects to", ownGitDir),
+      }),
     ),
     run: Effect.fn("GitRepository.run")((call: Omit<GitCall, "gitDir"> & { readonly gitDir?: string }) =>
       runGitOk(env, { gitDir: layout.gitDir, ...call }),
