@@ -1,6 +1,7 @@
 import type { Operation } from "../domain/change-request.ts"
 import { pathProblems } from "../domain/path.ts"
 import type { RequestedChange, TaskRequest } from "../domain/request.ts"
+import { isExplicit, patchOperation } from "../domain/requested-change.ts"
 import { quoted } from "../domain/violation.ts"
 
 /** What a human must say before the work can start. `about` is the place in the request; `id` stays the same between runs. */
@@ -29,9 +30,6 @@ const ask = (code: string, about: string, question: string): Question => ({
   question,
   about,
 })
-
-export const isExplicit = (change: RequestedChange): boolean =>
-  change.patch !== undefined || change.content !== undefined || change.operation === "delete"
 
 const aboutChange = (
   change: RequestedChange,
@@ -85,14 +83,6 @@ const NOUN: Readonly<Record<Operation, string>> = {
   add: "one that adds a file",
   update: "one that changes a file",
   delete: "one that deletes a file",
-}
-
-/** What the header of a patch does; null when it has none that says so. */
-export const patchOperation = (patch: string): Operation | null => {
-  const header = patch.split(/^@@/m, 1)[0]!
-  if (/^(?:new file mode |--- \/dev\/null)/m.test(header)) return "add"
-  if (/^(?:deleted file mode |\+\+\+ \/dev\/null)/m.test(header)) return "delete"
-  return /^(?:--- |old mode |index )/m.test(header) ? "update" : null
 }
 
 /** The first few different words of some texts: enough to tell whether there are enough. */
