@@ -9,7 +9,6 @@ import {
   type ApprovalRow,
   DROP_DEAD_LETTERS,
   DROP_VERIFICATION,
-  ENTRIES_OF_TASK,
   type EntryRow,
   EXPIRING,
   INSERT_APPROVAL,
@@ -17,7 +16,7 @@ import {
   VOID_APPROVALS,
 } from "./queue.sql.ts"
 import { expire, openDependencies, type Verification } from "./settle.ts"
-import { entryRow, move, note } from "./transition.ts"
+import { entriesOfTask, entryRow, move, note } from "./transition.ts"
 
 /** A person's decision, as stored. `digest` is what it binds. */
 export interface Decision {
@@ -143,13 +142,10 @@ export const requeue = (
 
 /** A live answer to the same task, or one that landed after this entry was made. */
 export const newerAnswer = (db: Database, row: EntryRow): EntryRow | null =>
-  db
-    .query<EntryRow, [string]>(ENTRIES_OF_TASK)
-    .all(row.task_id)
-    .find(
-      (other) =>
-        other.id !== row.id && (isLive(other.state) || (other.state === "applied" && other.id > row.id)),
-    ) ?? null
+  entriesOfTask(db, row.task_id).find(
+    (other) =>
+      other.id !== row.id && (isLive(other.state) || (other.state === "applied" && other.id > row.id)),
+  ) ?? null
 
 /** Sends entries proven on an older base back to be proven again. */
 export const baseMoved = (

@@ -5,12 +5,12 @@ import { fail, ok, type Result } from "../domain/result.ts"
 import type { Violation } from "../domain/violation.ts"
 import {
   DROP_DEPENDENTS,
-  ENTRIES_OF_TASK,
   type EntryRow,
   RECOUNT_BLOCKERS,
   REPOINT_DEPENDENTS,
   WAITS_FOR_TASK,
 } from "./queue.sql.ts"
+import { entriesOfTask } from "./transition.ts"
 
 /** The entries a cast waits for: per task its live or landed submission, else the newest one, which may be answered. */
 export const resolveDependencies = (
@@ -20,7 +20,7 @@ export const resolveDependencies = (
 ): Result<readonly EntryRow[], Violation> => {
   const found: EntryRow[] = []
   for (const task of new Set(cast.change_request.depends_on ?? [])) {
-    const rows = db.query<EntryRow, [string]>(ENTRIES_OF_TASK).all(task)
+    const rows = entriesOfTask(db, task)
     const row = rows.find(({ state }) => isLive(state) || state === "applied") ?? rows[0]
     if (task === cast.task_id || (row && earlier.length > 0 && waitsFor(db, row.id, cast.task_id)))
       return fail({

@@ -11,7 +11,6 @@ import {
   AGENT_CLOCK,
   COUNT_UP,
   DROP_VERIFICATION,
-  ENTRIES_OF_TASK,
   type EntryRow,
   INSERT_DEPENDENCY,
   INSERT_ENTRY,
@@ -19,7 +18,7 @@ import {
   SET_AGENT_CLOCK,
   VOID_APPROVALS,
 } from "./queue.sql.ts"
-import { move } from "./transition.ts"
+import { entriesOfTask, move } from "./transition.ts"
 
 /** One priority step is worth this much waiting: an entry of priority 5 goes before one of 4 made up to 5 min earlier. */
 export const AGING_MS = 300_000
@@ -126,7 +125,7 @@ const enqueueOne = (
       hint: "make a new cast from its change request, or give it a longer ttl_seconds",
     })
 
-  const earlier = db.query<EntryRow, [string]>(ENTRIES_OF_TASK).all(cast.task_id)
+  const earlier = entriesOfTask(db, cast.task_id)
   const standing = earlier.find(
     (row) =>
       row.payload_hash === hash &&

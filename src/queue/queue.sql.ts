@@ -35,8 +35,8 @@ export const ENTRY_BY_ID = "SELECT * FROM entry WHERE id = ?"
 export const PAYLOAD_BY_ID = "SELECT body FROM entry_payload WHERE id = ?"
 
 // ── enqueue ──────────────────────────────────────────────────────────────────────────────────────────────────────
-/** Every submission of a task, newest first: decides duplicate, superseding or new generation. */
-export const ENTRIES_OF_TASK = "SELECT * FROM entry WHERE task_id = ? ORDER BY id DESC"
+/** Every submission of a task, in no order. */
+export const ENTRIES_OF_TASK = "SELECT * FROM entry WHERE task_id = ?"
 export const INSERT_ENTRY = `INSERT INTO entry (
     cast_id, checksum, request_id, task_id, agent, payload_hash, generation, state, priority, rank, blockers, landing,
     max_attempts, expires_at, created_at, updated_at, supersedes, audit_seq)
@@ -142,11 +142,11 @@ export const VOID_APPROVALS = `UPDATE approval SET voided_at = ?2, void_reason =
 
 // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 export const LAST_ID = "SELECT coalesce(max(id), 0) AS id FROM entry"
-export const IDS_BY_CAST = "SELECT id FROM entry WHERE cast_id = ? ORDER BY id"
-export const IDS_BY_TASK = "SELECT id FROM entry WHERE task_id = ? ORDER BY id"
-export const IDS_BY_REQUEST = "SELECT id FROM entry WHERE request_id = ? ORDER BY id"
+export const IDS_BY_CAST = "SELECT id FROM entry WHERE cast_id = ?"
+export const IDS_BY_TASK = "SELECT id FROM entry WHERE task_id = ?"
+export const IDS_BY_REQUEST = "SELECT id FROM entry WHERE request_id = ?"
 export const IDS_BY_COMMIT =
-  "SELECT entry_id AS id FROM receipt WHERE commit_id >= ?1 AND commit_id < ?1 || 'g' ORDER BY entry_id"
+  "SELECT entry_id AS id FROM receipt WHERE commit_id >= ?1 AND commit_id < ?1 || 'g'"
 export const RECEIPT = "SELECT body FROM receipt WHERE entry_id = ?"
 export const AHEAD_OF = `SELECT count(*) AS n FROM entry
   WHERE state = 'pending' AND blockers = 0 AND held = 0 AND (rank, id) < (?1, ?2)`
@@ -186,8 +186,9 @@ export const listQuery = (
   if (filter.before !== undefined) add("id < ?", filter.before)
   if (filter.path !== undefined)
     add(
-      `id IN (SELECT p.id FROM entry_payload p, json_each(p.body, '$.change_request.changes') c
-        WHERE json_valid(p.body) AND json_extract(c.value, '$.path') = ?)`,
+      // Asked per row, newest first, so that a page stops where it is full.
+      `EXISTS (SELECT 1 FROM entry_payload p, json_each(CASE WHEN json_valid(p.body) THEN p.body ELSE '{}' END,
+        '$.change_request.changes') c WHERE p.id = entry.id AND json_extract(c.value, '$.path') = ?)`,
       filter.path,
     )
   const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`

@@ -64,6 +64,7 @@ export const resolveId = (db: Database, text: string): number[] => {
       .query<{ id: number }, [string]>(sql)
       .all(value)
       .map((row) => row.id)
+      .sort((a, b) => a - b)
   if (/^[1-9]\d{0,14}$/.test(text) && entryRow(db, Number(text))) return [Number(text)]
   for (const sql of [IDS_BY_CAST, IDS_BY_TASK, IDS_BY_REQUEST]) {
     const found = ids(sql, text)

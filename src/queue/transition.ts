@@ -3,7 +3,7 @@ import { type EntryState, transition } from "../domain/entry.ts"
 import type { Millis } from "../domain/time.ts"
 import type { AuditAppender } from "../platform/audit-append.sql.ts"
 import type { Lease } from "./lease.ts"
-import { AUDIT_ROW, ENTRY_BY_ID, type EntryRow, MOVE, SET_AUDIT_SEQ } from "./queue.sql.ts"
+import { AUDIT_ROW, ENTRIES_OF_TASK, ENTRY_BY_ID, type EntryRow, MOVE, SET_AUDIT_SEQ } from "./queue.sql.ts"
 
 /** What a transition writes beside the state. Absent lease fields mean: no lease afterwards. */
 export interface MoveOptions {
@@ -18,6 +18,13 @@ export interface MoveOptions {
 
 export const entryRow = (db: Database, id: number): EntryRow | null =>
   db.query<EntryRow, [number]>(ENTRY_BY_ID).get(id)
+
+/** Every submission of a task, newest first: decides duplicate, superseding or new generation. */
+export const entriesOfTask = (db: Database, task: string): EntryRow[] =>
+  db
+    .query<EntryRow, [string]>(ENTRIES_OF_TASK)
+    .all(task)
+    .sort((a, b) => b.id - a.id)
 
 /**
  * The one place where an entry changes state: looks the event up in the table, writes the row behind its fence and

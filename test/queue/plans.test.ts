@@ -1,0 +1,88 @@
+import { describe, expect } from "bun:test"
+import * as Effect from "effect/Effect"
+import { Database } from "../../src/platform/Database.ts"
+import * as sql from "../../src/queue/queue.sql.ts"
+import { withLayer } from "../support/effect.ts"
+
+const statements = { ...sql }
+const it = withLayer(Database.layerMemory)
+
+/** SQLite's plan of a statement, one line a step. */
+const planOf = (statement: string) =>
+  Effect.gen(function* () {
+    const database = yield* Database
+    return yield* database.read((db) => {
+      const explain = db.prepare<{ detail: string }, null[]>(`EXPLAIN QUERY PLAN ${statement}`)
+      const lines = explain.all(...Array.from({ length: explain.paramsCount }, () => null))
+      // Left open, it would block the next checkpoint.
+      explain.finalize()
+      return lines.map((line) => line.detail)
+    })
+  })
+
+/** Each statement that runs per entry or per poll, and the index that makes its cost independent of the backlog. */
+const INDEXED = {
+  READY: "entry_ready",
+  EXPIRED_LEASES: "entry_leased",
+  DUE: "entry_scheduled",
+  PROVEN: "entry_proven",
+  EXPIRING: "entry_expiry",
+  EARLIEST_EXPIRY: "entry_expiry",
+  ENTRIES_OF_TASK: "entry_dedup",
+  WAITING_DEPENDENTS: "entry_dependents",
+  REPOINT_DEPENDENTS: "entry_dependents",
+  DROP_DEPENDENTS: "entry_dependents",
+  RECOUNT_BLOCKERS: "entry_dependents",
+  AHEAD_OF: "entry_ready",
+  APPROVALS_OF_ENTRY: "approval_entry",
+  APPROVALS_OF_REQUEST: "approval_request",
+  VOID_APPROVALS: "approval_entry",
+  IDS_BY_CAST: "entry_cast",
+  IDS_BY_TASK: "entry_dedup",
+  IDS_BY_REQUEST: "entry_request",
+  IDS_BY_COMMIT: "receipt_commit",
+  DEAD_LETTER_OF: "dead_letter_entry",
+  DROP_DEAD_LETTERS: "dead_letter_entry",
+} as const satisfies Partial<Record<keyof typeof sql, string>>
+
+const BY_KEY = [
+  "ENTRY_BY_ID",
+  "PAYLOAD_BY_ID",
+  "LEASE",
+  "RENEW",
+  "MOVE",
+  "VERIFICATION",
+  "DROP_VERIFICATION",
+  "RECEIPT",
+  "AUDIT_ROW",
+  "AGENT_CLOCK",
+  "DEPENDENCIES_OF",
+  "OPEN_DEPENDENCIES",
+] as const satisfies readonly (keyof typeof sql)[]
+
+/** Sorts one entry's dependents; nothing sorts the backlog. */
+const MAY_SORT = new Set<string>(["WAITING_DEPENDENTS"])
+
+describe("query plans", () => {
+  for (const [name, index] of Object.entries(INDEXED))
+    it.effect(`${name} uses ${index} and does not sort`, () =>
+      Effect.gen(function* () {
+        const plan = yield* planOf(statements[name as keyof typeof INDEXED])
+        expect(plan.some((line) => line.includes(`INDEX ${index}`))).toBe(true)
+        // A row-value subquery or a recursive table is scanned; an entry table never is.
+        expect(
+          plan.filter((line) => /^SCAN (e|entry|d|entry_dependency|approval|receipt)( |$)/.test(line)),
+        ).toEqual(plan.filter((line) => line.startsWith("SCAN") && line.includes(`INDEX ${index}`)))
+        if (!MAY_SORT.has(name)) expect(plan.filter((line) => line.includes("TEMP B-TREE"))).toEqual([])
+      }),
+    )
+
+  for (const name of BY_KEY)
+    it.effect(`${name} goes straight to its rows`, () =>
+      Effect.gen(function* () {
+        const plan = yield* planOf(statements[name])
+        expect(plan.filter((line) => line.startsWith("SCAN"))).toEqual([])
+        expect(plan.some((line) => line.includes("PRIMARY KEY"))).toBe(true)
+      }),
+    )
+})
