@@ -22,9 +22,13 @@ import { ValidatorService } from "./validator/ValidatorService.ts"
 export type Core = CurrentWorkspace | Operator | Database | QueueService | AuditService | PolicyStore
 
 /** The core of one workspace; every larger graph is built on it. */
-export const coreLayer = (workspace: Workspace, env: Environment): Layer.Layer<Core, DatabaseError> =>
+export const coreLayer = (
+  workspace: Workspace,
+  env: Environment,
+  { create }: { readonly create: boolean } = { create: false },
+): Layer.Layer<Core, DatabaseError> =>
   Layer.mergeAll(QueueService.layer, AuditService.layer, PolicyStore.layer).pipe(
-    Layer.provideMerge(Database.layer({ file: workspace.databaseFile, create: false })),
+    Layer.provideMerge(Database.layer({ file: workspace.databaseFile, create })),
     Layer.provideMerge(Layer.succeed(CurrentWorkspace, workspace)),
     Layer.provideMerge(Operator.layer(env)),
   )
@@ -34,12 +38,16 @@ export type Intake = Core | GitRepository | ValidatorService | RequestStore
 
 export type IntakeError = DatabaseError | RepositoryNotFound | RepositoryUnsupported | StoreFailed
 
-export const intakeLayer = (workspace: Workspace, env: Environment): Layer.Layer<Intake, IntakeError> =>
+export const intakeLayer = (
+  workspace: Workspace,
+  env: Environment,
+  options: { readonly create: boolean } = { create: false },
+): Layer.Layer<Intake, IntakeError> =>
   Layer.mergeAll(
     RequestStore.layer,
     ValidatorService.layer(checkPatch),
     GitRepository.layer({ start: workspace.root, cacheDir: cacheDir(env), env }),
-  ).pipe(Layer.provideMerge(coreLayer(workspace, env)))
+  ).pipe(Layer.provideMerge(coreLayer(workspace, env, options)))
 
 /** The validator asks the patch stage without knowing it. */
 const checkPatch: CheckPatch = (bytes, declared) => {

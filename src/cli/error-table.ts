@@ -1,3 +1,4 @@
+import type { MaterializeError } from "../candidate/CandidateService.ts"
 import type { ProposeFailed } from "../intake/history.ts"
 import type { NoBranch, UnknownId, WrongState } from "../operations/errors.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
@@ -27,6 +28,7 @@ export type AppError =
   | RepositoryUnsupported
   | StoreFailed
   | ProposeFailed
+  | MaterializeError
 
 interface Told {
   readonly code: string
@@ -108,6 +110,26 @@ const TABLE: Table = {
     exit: code === "ENOSPC" ? Exit.tryLater : Exit.failed,
     retryable: code === "ENOSPC",
   }),
+  CandidateFailed: () => ({
+    code: "candidate_failed",
+    hint: "check free space and permissions of the cache folder (HYPERION_CACHE)",
+    exit: Exit.failed,
+  }),
+  SlotsBusy: () => ({
+    code: "slots_busy",
+    hint: "try again when other workers have finished",
+    exit: Exit.tryLater,
+    retryable: true,
+  }),
+  PrepareFailed: ({ stderrTail }) => ({
+    code: "prepare_failed",
+    hint:
+      stderrTail === ""
+        ? "run the prepare command of hyperion.json by hand"
+        : `it said: ${stderrTail.slice(-300)}`,
+    exit: Exit.failed,
+  }),
+  SandboxUnavailable: ({ hint }) => ({ code: "sandbox_unavailable", hint, exit: Exit.failed }),
   ProposeFailed: () => ({
     code: "propose_failed",
     hint: "git log shows the revisions there are",

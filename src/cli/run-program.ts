@@ -7,7 +7,30 @@ import { type AppError, tell } from "./error-table.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
 import type { CommandContext } from "./run.ts"
 
-/** Runs a program on the graph of the workspace at hand and turns its typed error into one line and an exit code. */
+/** Runs a program on a graph and turns its typed error into one line and an exit code. */
+export const runOn = async <R, LE extends AppError>(
+  { output }: Pick<CommandContext<unknown>, "output">,
+  layer: Layer.Layer<R, LE>,
+  program: Effect.Effect<ExitCode, AppError, R>,
+): Promise<ExitCode> => {
+  const outcome = await runApp(program, layer)
+  switch (outcome.kind) {
+    case "done":
+      return outcome.value
+    case "failed": {
+      const { problem, exit } = tell(outcome.error)
+      output.error(problem, exit)
+      return exit
+    }
+    case "interrupted":
+      output.error({ code: "interrupted", message: "stopped by a signal", retryable: true }, Exit.interrupted)
+      return Exit.interrupted
+    case "defect":
+      throw outcome.defect
+  }
+}
+
+/** Runs a program on the graph of the workspace at hand. */
 export const runWith = async <R, LE extends AppError>(
   { globals, output }: Pick<CommandContext<unknown>, "globals" | "output">,
   layer: (workspace: Workspace, env: Environment) => Layer.Layer<R, LE>,
@@ -23,21 +46,7 @@ export const runWith = async <R, LE extends AppError>(
     output.error({ ...found.error, retryable: false }, Exit.usage)
     return Exit.usage
   }
-  const outcome = await runApp(program, layer(found.value, process.env))
-  switch (outcome.kind) {
-    case "done":
-      return outcome.value
-    case "failed": {
-      const { problem, exit } = tell(outcome.error)
-      output.error(problem, exit)
-      return exit
-    }
-    case "interrupted":
-      output.error({ code: "interrupted", message: "stopped by a signal", retryable: true }, Exit.interrupted)
-      return Exit.interrupted
-    case "defect":
-      throw outcome.defect
-  }
+  return runOn({ output }, layer(found.value, process.env), program)
 }
 
 export const runCore = (

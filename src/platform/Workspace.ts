@@ -1,6 +1,6 @@
-import * as Context from "effect/Context"
 import { statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
+import * as Context from "effect/Context"
 import { fail, ok, type Result } from "../domain/result.ts"
 import { discover } from "./git/layout.ts"
 
@@ -47,6 +47,16 @@ export const workspaceAt = (root: string, db?: string): Workspace => ({
   gitDir: commonGitDir(root),
 })
 
+/**
+ * Where `init` makes a workspace: at the root of the repository's main working tree, wherever in it (or in a linked
+ * one) it is asked to. Null when there is no repository.
+ */
+export const workspaceToMake = (start: string, db?: string): Workspace | null => {
+  const found = discover(start)
+  if (!found.ok || found.value.isBare) return null
+  return workspaceAt(dirname(found.value.commonDir), db)
+}
+
 /** Finds the workspace: `--root`, `HYPERION_ROOT`, else upwards from `cwd`, through linked worktrees to their main one. */
 export const discoverWorkspace = (input: DiscoveryInput): Result<Workspace, WorkspaceProblem> => {
   const db = input.db ?? (input.env["HYPERION_DB"] || undefined)
@@ -75,4 +85,7 @@ export const discoverWorkspace = (input: DiscoveryInput): Result<Workspace, Work
 }
 
 /** The workspace this process works in. */
-export class CurrentWorkspace extends Context.Tag("hyperion/platform/Workspace")<CurrentWorkspace, Workspace>() {}
+export class CurrentWorkspace extends Context.Tag("hyperion/platform/Workspace")<
+  CurrentWorkspace,
+  Workspace
+>() {}

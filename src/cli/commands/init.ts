@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -15,5 +14,5 @@ export default defineCommand({
     ["hyperion init", "Detect guards, write hyperion.json, run the guards once"],
     ["hyperion init --profile replay --branch replay --yes", "A workspace to replay a history in"],
   ],
-  run: notImplemented("init"),
+  run: (context) => import("../actions/init.ts").then((m) => m.init(context)),
 })

@@ -1,0 +1,33 @@
+import * as Layer from "effect/Layer"
+import { type Intake, type IntakeError, intakeLayer } from "./app.ts"
+import { CandidateService } from "./candidate/CandidateService.ts"
+import { GuardService } from "./guard/GuardService.ts"
+import { storedGuardMemory } from "./guard/StoredGuardMemory.ts"
+import { HumanPresence } from "./platform/HumanPresence.ts"
+import { ProcessRunner } from "./platform/ProcessRunner.ts"
+import { Sandbox } from "./platform/Sandbox.ts"
+import type { Environment } from "./platform/Terminal.ts"
+import type { Workspace } from "./platform/Workspace.ts"
+import { WorkspaceFiles } from "./platform/WorkspaceFiles.ts"
+
+/** The whole graph: what proves and lands changes. Apart from app.ts so that commands that do neither stay light. */
+export type Runtime =
+  | Intake
+  | ProcessRunner
+  | Sandbox
+  | CandidateService
+  | GuardService
+  | HumanPresence
+  | WorkspaceFiles
+
+export const runtimeLayer = (
+  workspace: Workspace,
+  env: Environment,
+  options: { readonly create: boolean } = { create: false },
+): Layer.Layer<Runtime, IntakeError> =>
+  Layer.mergeAll(CandidateService.layer, GuardService.layer, HumanPresence.layer, WorkspaceFiles.layer).pipe(
+    Layer.provide(storedGuardMemory),
+    Layer.provideMerge(Sandbox.layer),
+    Layer.provideMerge(ProcessRunner.layer),
+    Layer.provideMerge(intakeLayer(workspace, env, options)),
+  )
