@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { AuditService } from "./audit/AuditService.ts"
 import { RequestStore } from "./intake/RequestStore.ts"
 import { parsePatch } from "./patch/parse.ts"
@@ -67,11 +68,11 @@ export type Outcome<A, E> =
  * so that finalizers (leases given back, child processes killed) run; a second one ends the process at once.
  */
 export const runApp = async <A, E, R, LE>(
-  program: Effect.Effect<A, E, R>,
+  program: Effect.Effect<A, E, R | Scope.Scope>,
   layer: Layer.Layer<R, LE>,
 ): Promise<Outcome<A, E | LE>> => {
   // @effect-diagnostics-next-line strictEffectProvide:off
-  const fiber = Effect.runFork(Effect.scoped(Effect.provide(program, layer)))
+  const fiber = Effect.runFork(Effect.provide(Effect.scoped(program), layer))
   let interrupted = false
   const stop = () => {
     if (interrupted) process.exit(130)

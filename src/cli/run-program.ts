@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { type Core, coreLayer, type Intake, intakeLayer, runApp } from "../app.ts"
 import type { Environment } from "../platform/Terminal.ts"
 import { discoverWorkspace, type Workspace } from "../platform/Workspace.ts"
@@ -11,7 +12,7 @@ import type { CommandContext } from "./run.ts"
 export const runOn = async <R, LE extends AppError>(
   { output }: Pick<CommandContext<unknown>, "output">,
   layer: Layer.Layer<R, LE>,
-  program: Effect.Effect<ExitCode, AppError, R>,
+  program: Effect.Effect<ExitCode, AppError, R | Scope.Scope>,
 ): Promise<ExitCode> => {
   const outcome = await runApp(program, layer)
   switch (outcome.kind) {
@@ -34,7 +35,7 @@ export const runOn = async <R, LE extends AppError>(
 export const runWith = async <R, LE extends AppError>(
   { globals, output }: Pick<CommandContext<unknown>, "globals" | "output">,
   layer: (workspace: Workspace, env: Environment) => Layer.Layer<R, LE>,
-  program: Effect.Effect<ExitCode, AppError, R>,
+  program: Effect.Effect<ExitCode, AppError, R | Scope.Scope>,
 ): Promise<ExitCode> => {
   const found = discoverWorkspace({
     cwd: process.cwd(),
@@ -51,10 +52,10 @@ export const runWith = async <R, LE extends AppError>(
 
 export const runCore = (
   context: Pick<CommandContext<unknown>, "globals" | "output">,
-  program: Effect.Effect<ExitCode, AppError, Core>,
+  program: Effect.Effect<ExitCode, AppError, Core | Scope.Scope>,
 ): Promise<ExitCode> => runWith(context, coreLayer, program)
 
 export const runIntake = (
   context: Pick<CommandContext<unknown>, "globals" | "output">,
-  program: Effect.Effect<ExitCode, AppError, Intake>,
+  program: Effect.Effect<ExitCode, AppError, Intake | Scope.Scope>,
 ): Promise<ExitCode> => runWith(context, intakeLayer, program)

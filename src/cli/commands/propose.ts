@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -21,5 +20,5 @@ export default defineCommand({
     if (out !== undefined && submit) return { message: "--out and --submit do not go together", hint }
     return undefined
   },
-  run: notImplemented("propose"),
+  run: (context) => import("../actions/propose.ts").then((m) => m.propose(context)),
 })

@@ -1,0 +1,90 @@
+import { resolve } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type ProposeRange, parseRange } from "../../intake/history.ts"
+import { currentBase } from "../../operations/base.ts"
+import { type ProposeSummary, proposeAndSubmit, proposeEach } from "../../operations/propose.ts"
+import { GitRepository } from "../../platform/git/GitRepository.ts"
+import { discover } from "../../platform/git/layout.ts"
+import { openLines } from "../../platform/line-file.ts"
+import { discoverWorkspace } from "../../platform/Workspace.ts"
+import { Exit, type ExitCode } from "../exit-codes.ts"
+import type { CommandContext } from "../run.ts"
+import { runIntake, runOn } from "../run-program.ts"
+import { told } from "./submit.ts"
+
+export interface ProposeArgs {
+  readonly from: string | undefined
+  readonly ref: string | undefined
+  readonly squash: boolean
+  readonly out: string | undefined
+  readonly submit: boolean
+}
+
+const describe = ({ proposed, commits, notes }: ProposeSummary): string => {
+  const lost = Object.entries(notes).map(([note, count]) => `${count} ${note.replaceAll("_", " ")}`)
+  return `${proposed} change requests from ${commits} commits${lost.length > 0 ? ` (${lost.join(", ")})` : ""}`
+}
+
+/** Writes change requests; needs a repository, not a workspace. Where there is one, its landing branch is left out. */
+export const propose = async (context: CommandContext<ProposeArgs>): Promise<ExitCode> => {
+  const { args, globals, output } = context
+  const range: ProposeRange | null =
+    args.from === undefined ? { kind: "ref", ref: args.ref ?? "HEAD", landing: null } : parseRange(args.from)
+  if (range === null) {
+    output.error(
+      {
+        code: "bad_value",
+        message: "--from takes a range of commits",
+        hint: "hyperion propose --from main..HEAD",
+        retryable: false,
+      },
+      Exit.usage,
+    )
+    return Exit.usage
+  }
+  const withoutLanding = (landing: string): ProposeRange =>
+    range.kind === "ref" ? { ...range, landing } : range
+  const start = resolve(globals.root ?? ".")
+  const found = discover(start)
+  if (args.submit || discoverWorkspace({ cwd: start, env: process.env, db: globals.db }).ok)
+    return runIntake(
+      context,
+      Effect.gen(function* () {
+        const git = yield* GitRepository
+        const base = yield* currentBase()
+        const input = {
+          // Names such as HEAD are those of the working tree the person stands in.
+          gitDir: found.ok ? found.value.gitDir : git.layout.gitDir,
+          env: process.env,
+          range: withoutLanding(base.ref),
+          squash: args.squash,
+        }
+        if (!args.submit) return yield* print(context, input)
+        const { summary, results } = yield* proposeAndSubmit(input)
+        output.note(describe(summary))
+        return told(output, results)
+      }),
+    )
+  if (!found.ok) {
+    output.error(
+      { code: "no_repository", message: found.error.message, hint: "git init", retryable: false },
+      Exit.usage,
+    )
+    return Exit.usage
+  }
+  const input = { gitDir: found.value.gitDir, env: process.env, range, squash: args.squash }
+  return runOn(context, Layer.empty, print(context, input))
+}
+
+const print = ({ args, output }: CommandContext<ProposeArgs>, input: Parameters<typeof proposeEach>[0]) =>
+  Effect.gen(function* () {
+    const sink = args.out === undefined ? null : yield* openLines(args.out)
+    const summary = yield* proposeEach(input, ({ change_request }) =>
+      Effect.sync(() =>
+        sink === null ? output.jsonl(change_request) : sink(JSON.stringify(change_request)),
+      ),
+    )
+    output.note(describe(summary))
+    return Exit.ok
+  })
