@@ -44,11 +44,11 @@ export interface GuardServiceShape {
     settings: GuardSettings,
   ) => Effect.Effect<readonly GuardRun[], SandboxUnavailable | E>
   /** Whose a red guard is: runs it on the base too (memory first). `base` is only materialised for that. */
-  readonly blame: <E, E2>(
+  readonly blame: <E, E2, R>(
     guard: GuardSpec,
-    base: Effect.Effect<GuardTarget<E>, E2, Scope.Scope>,
+    base: Effect.Effect<GuardTarget<E>, E2, R>,
     settings: GuardSettings,
-  ) => Effect.Effect<Blame, SandboxUnavailable | E | E2>
+  ) => Effect.Effect<Blame, SandboxUnavailable | E | E2, Exclude<R, Scope.Scope>>
 }
 
 const make = Effect.gen(function* () {
@@ -95,9 +95,9 @@ const make = Effect.gen(function* () {
     return runs
   })
 
-  const blame = Effect.fn("GuardService.blame")(function* <E, E2>(
+  const blame = Effect.fn("GuardService.blame")(function* <E, E2, R>(
     guard: GuardSpec,
-    base: Effect.Effect<GuardTarget<E>, E2, Scope.Scope>,
+    base: Effect.Effect<GuardTarget<E>, E2, R>,
     settings: GuardSettings,
   ) {
     const onBase = Effect.flatMap(base, (target) => run(target, guard, { ...settings, solo: true }))

@@ -1,0 +1,124 @@
+import * as Effect from "effect/Effect"
+import { commandArgv } from "../domain/command.ts"
+import type { GuardOutput } from "../domain/guard.ts"
+import type { GuardSpec, Policy } from "../domain/policy.ts"
+import { type GuardRun, GuardService } from "../guard/GuardService.ts"
+import { applies } from "../guard/key.ts"
+import { materialize, provingGround, type TreeToProve } from "./candidates.ts"
+
+/** How the guards judged a tree. `infra` and `base_red` blame nobody. */
+export type Verdict =
+  | { readonly kind: "green"; readonly outputs: readonly GuardOutput[]; readonly flags: readonly string[] }
+  | { readonly kind: "red"; readonly outputs: readonly GuardOutput[]; readonly output: GuardOutput }
+  | { readonly kind: "base_red"; readonly output: GuardOutput }
+  | {
+      readonly kind: "infra"
+      readonly code: string
+      readonly message: string
+      readonly hint: string
+      readonly output: GuardOutput | null
+    }
+
+export interface ProofRequest {
+  readonly policy: Policy
+  readonly candidate: TreeToProve
+  /** The tree it is built on: asked when a guard is red, so that a broken base blames no change. */
+  readonly baseTree: string
+  readonly changedPaths: readonly string[]
+  /** The change's own checks: guards that run even where their `when` does not match. Empty without `--run-checks`. */
+  readonly checks: readonly string[]
+}
+
+const isNamed = (guard: GuardSpec, checks: readonly string[]): boolean => {
+  const argv = commandArgv(guard.command)
+  return checks.some(
+    (check) => check === guard.id || (argv.ok && check === argv.value.join(" ")) || check === guard.command,
+  )
+}
+
+/** Policy guards that apply to these paths, and those the change names. */
+export const guardsFor = ({
+  policy,
+  changedPaths,
+  checks,
+}: Pick<ProofRequest, "policy" | "changedPaths" | "checks">): readonly GuardSpec[] =>
+  policy.guards.filter((guard) => applies(guard, changedPaths) || isNamed(guard, checks))
+
+/** Runs the guards on the very tree that would land. */
+export const prove = Effect.fn("worker.prove")(function* (request: ProofRequest) {
+  const guards = guardsFor(request)
+  if (guards.length === 0) return { kind: "green", outputs: [], flags: ["unguarded"] } satisfies Verdict
+  const service = yield* GuardService
+  const ground = yield* provingGround(request.policy)
+  const runs = Effect.scoped(
+    Effect.gen(function* () {
+      const target = yield* materialize(ground, request.candidate)
+      const done: GuardRun[] = []
+      for (const guard of guards) {
+        const run = yield* service.run(target, guard, ground.settings)
+        done.push(run)
+        if (run.output.result !== "passed") break
+      }
+      return done
+    }),
+  )
+  return yield* Effect.matchEffect(runs, {
+    onFailure: (error) => Effect.succeed(unprovable(error)),
+    onSuccess: (done) =>
+      Effect.gen(function* () {
+        const last = done.at(-1)!
+        const outputs = done.map(({ output }) => output)
+        switch (last.output.result) {
+          case "passed":
+            return {
+              kind: "green",
+              outputs,
+              flags: [
+                ...(outputs.some((output) => output.sandbox === "none") ? ["sandbox:none"] : []),
+                ...(done.some((run) => run.attempts > 1) ? ["flaky"] : []),
+              ],
+            } satisfies Verdict
+          case "failed": {
+            const guard = guards[done.length - 1]!
+            const base = materialize(ground, {
+              tree: request.baseTree,
+              base: request.candidate.base,
+              objects: [],
+            })
+            const blame = yield* service
+              .blame(guard, base, ground.settings)
+              .pipe(Effect.orElseSucceed(() => "undecided" as const))
+            if (blame === "base_red") return { kind: "base_red", output: last.output } satisfies Verdict
+            return { kind: "red", outputs, output: last.output } satisfies Verdict
+          }
+          case "timeout":
+            return {
+              kind: "infra",
+              code: "guard_timeout",
+              message: `guard ${last.output.guard_id} ran into its time limit after ${Math.round(last.output.duration_ms / 1000)} s`,
+              hint: `raise timeout_seconds of guard ${last.output.guard_id} in hyperion.json, or make it faster`,
+              output: last.output,
+            } satisfies Verdict
+          case "infra":
+            return {
+              kind: "infra",
+              code: "guard_infra",
+              message: `guard ${last.output.guard_id} could not do its work: ${last.note ?? "see its log"}`,
+              hint: "dependencies come from mounts or prepare in hyperion.json; hyperion init tries every guard on the base",
+              output: last.output,
+            } satisfies Verdict
+        }
+      }),
+  })
+})
+
+type Unprovable = { readonly _tag: string; readonly message: string; readonly hint?: string }
+
+/** The machine could not hold the trial: nobody's change is to blame. */
+const unprovable = (error: Unprovable): Verdict => ({
+  kind: "infra",
+  code: error._tag === "SandboxUnavailable" ? "sandbox_unavailable" : "candidate_failed",
+  message: error.message,
+  hint: error.hint ?? "hyperion init tries every guard on the base and says what is missing",
+  output: null,
+})
