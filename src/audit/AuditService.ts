@@ -1,19 +1,20 @@
+import type { Database as Sqlite } from "bun:sqlite"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { chainHash, GENESIS_HASH } from "../domain/audit.ts"
-import { type CastPayload, castChecksum } from "../domain/cast.ts"
-import { decodeCounts, encodeCounts, NO_COUNTS, type StateCounts } from "../domain/entry.ts"
+import { GENESIS_HASH } from "../domain/audit.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
-import { type AuditLogRow, CASTS_AFTER, ROWS_AFTER, STATES_NOW } from "./audit.sql.ts"
-
-/** The first thing that does not fit, by row of the log (`seq`) or by entry. */
-export interface AuditFault {
-  readonly code: "gap" | "hash" | "counts" | "cast" | "head" | "states"
-  readonly seq: number | null
-  readonly entryId: number | null
-  readonly message: string
-}
+import {
+  type AuditLogRow,
+  DATA_OF_ROW,
+  DECISIONS_AFTER,
+  ENTRIES_AFTER,
+  ROWS_AFTER,
+  type StoredDecision,
+  type StoredEntry,
+} from "./audit.sql.ts"
+import { compareDecision, compareEntry } from "./compare.ts"
+import { type AuditFault, faultAt, Ledger } from "./ledger.ts"
 
 export interface AuditReport {
   readonly rows: number
@@ -26,120 +27,126 @@ export interface AuditReport {
 
 export interface AuditServiceShape {
   /**
-   * Recomputes the whole chain, every cast's checksum and the cumulative counts. `expectedHead` is a head exported
-   * earlier: it must still be in the log, or the log was truncated or rewritten.
+   * Recomputes the whole chain and rebuilds the queue from it, then compares: every entry's state and identity, every
+   * cast's checksum, every receipt, proof and approval. Names the first thing that does not fit. `expectedHead` is a
+   * head exported earlier: it must still be in the log, or the log was truncated or rewritten. Others may go on writing
+   * meanwhile.
    */
   readonly verify: (expectedHead?: string) => Effect.Effect<AuditReport, DatabaseError>
 }
 
-/** Rows per read: bounds memory; no read is held open between chunks. */
-const CHUNK = 5_000
+/** Rows of the log per read: no read is held open between chunks. */
+const ROWS = 5_000
+/** Before everything: a row somebody put in front of the first must be seen. */
+const FIRST = Number.MIN_SAFE_INTEGER
+/** Entries per read: their payloads are in memory at the same time. */
+const ENTRIES = 100
 
 const make = Effect.gen(function* () {
   const database = yield* Database
 
   const verify: AuditServiceShape["verify"] = Effect.fn("AuditService.verify")(function* (expectedHead) {
-    let head = GENESIS_HASH
-    let counts: StateCounts = NO_COUNTS
-    let seq = 0
+    const ledger = new Ledger()
     let headSeen = expectedHead === undefined || expectedHead === GENESIS_HASH
-    const fault = (
-      code: AuditFault["code"],
-      at: { seq?: number; entryId?: number },
-      message: string,
-    ): AuditReport => ({
-      rows: seq,
-      casts: 0,
-      head,
-      seq,
-      fault: { code, seq: at.seq ?? null, entryId: at.entryId ?? null, message },
+    let casts = 0
+    const report = (fault: AuditFault | null): AuditReport => ({
+      rows: ledger.seq,
+      casts,
+      head: ledger.head,
+      seq: ledger.seq,
+      fault,
     })
-    for (;;) {
-      const rows = yield* database.read((db) =>
-        db.query<AuditLogRow, [number, number]>(ROWS_AFTER).all(seq, CHUNK),
-      )
+
+    /** Takes up to one chunk of new rows. True when there may be more. */
+    const takeRows = (db: Sqlite): boolean | AuditFault => {
+      const rows = db.query<AuditLogRow, [number, number]>(ROWS_AFTER).all(ledger.seq || FIRST, ROWS)
       for (const row of rows) {
-        if (row.seq !== seq + 1) return fault("gap", { seq: row.seq }, `row ${seq + 1} is missing`)
-        const expected = chainHash(head, {
-          seq: row.seq,
-          at: row.at,
-          event: row.event,
-          entryId: row.entry_id,
-          entryPrevious: row.entry_previous,
-          subject: row.subject,
-          actor: row.actor,
-          data: row.data,
-          counts: decodeCounts(row.counts),
-        })
-        if (expected !== row.hash || encodeCounts(decodeCounts(row.counts)) !== row.counts)
-          return fault(
-            "hash",
-            { seq: row.seq },
-            `row ${row.seq} (${row.event}) was changed after it was written`,
-          )
-        head = row.hash
-        counts = decodeCounts(row.counts)
-        seq = row.seq
-        if (head === expectedHead) headSeen = true
+        const fault = ledger.take(row)
+        if (fault) return fault
+        if (row.hash === expectedHead) headSeen = true
       }
-      if (rows.length < CHUNK) break
+      return rows.length === ROWS
+    }
+    for (let more = true; more; ) {
+      const taken = yield* database.read(takeRows)
+      if (typeof taken !== "boolean") return report(taken)
+      more = taken
     }
     if (!headSeen)
-      return fault("head", { seq }, "the expected head is not in the log: it was truncated or rewritten")
-
-    let casts = 0
-    for (let last = 0; ; ) {
-      const rows = yield* database.read((db) =>
-        db
-          .query<{ id: number; cast_id: string; checksum: string; body: string | null }, [number, number]>(
-            CASTS_AFTER,
-          )
-          .all(last, CHUNK),
+      return report(
+        faultAt(
+          "head",
+          { seq: ledger.seq },
+          "the expected head is not in the log: it was truncated or rewritten",
+        ),
       )
-      for (const row of rows) {
-        last = row.id
-        // A payload that cleanup swept is not a fault; its checksum stays in the log.
-        if (row.body === null) continue
-        if (checksumOf(row.body) !== row.checksum)
-          return {
-            ...fault(
-              "cast",
-              { entryId: row.id },
-              `the payload of entry ${row.id} does not match its checksum`,
-            ),
-            casts,
+
+    /** The tables and the rows that explain them, seen at one moment. */
+    const compare = <A>(body: (db: Sqlite) => A): Effect.Effect<A | AuditFault, DatabaseError> =>
+      database.read((db) => {
+        db.run("BEGIN")
+        try {
+          for (let more = true; more; ) {
+            const taken = takeRows(db)
+            if (typeof taken !== "boolean") return taken
+            more = taken
           }
-        casts++
-      }
-      if (rows.length < CHUNK) break
+          return body(db)
+        } finally {
+          db.run("COMMIT")
+        }
+      })
+
+    for (let last = 0, more = true; more; ) {
+      const fault = yield* compare((db) => {
+        const rows = db.query<StoredEntry, [number, number]>(ENTRIES_AFTER).all(last, ENTRIES)
+        const data = db.query<{ data: string }, [number]>(DATA_OF_ROW)
+        more = rows.length === ENTRIES
+        for (const row of rows) {
+          const lost = firstBetween(ledger, last, row.id)
+          if (lost !== null) return gone(lost)
+          last = row.id
+          const wrong = compareEntry(row, ledger.entries[row.id], (seq) => data.get(seq)?.data)
+          if (wrong) return wrong
+          if (row.body !== null) casts++
+        }
+        const lost = more ? null : firstBetween(ledger, last, ledger.entries.length)
+        return lost === null ? null : gone(lost)
+      })
+      if (fault) return report(fault)
     }
 
-    const actual = yield* database.read((db) => db.query<{ state: string; n: number }, []>(STATES_NOW).all())
-    const wrong = Object.entries(counts).find(
-      ([state, n]) => (actual.find((row) => row.state === state)?.n ?? 0) !== n,
-    )
-    if (wrong)
-      return {
-        ...fault(
-          "states",
-          { seq },
-          `the log counts ${wrong[1]} entries ${wrong[0]}; the queue holds another number`,
-        ),
-        casts,
-      }
-    return { rows: seq, casts, head, seq, fault: null }
+    for (let last = 0, more = true; more; ) {
+      const fault = yield* compare((db) => {
+        const rows = db.query<StoredDecision, [number, number]>(DECISIONS_AFTER).all(last, ROWS)
+        more = rows.length === ROWS
+        for (const row of rows) {
+          last = row.id
+          const wrong = compareDecision(row, ledger.decisions.get(row.id))
+          if (wrong) return wrong
+          ledger.decisions.delete(row.id)
+        }
+        const [lost] = more ? [] : ledger.decisions.keys()
+        return lost === undefined
+          ? null
+          : faultAt("approval", {}, `approval ${lost} is in the log, but was taken out of the queue`)
+      })
+      if (fault) return report(fault)
+    }
+    return report(null)
   })
 
   return { verify } satisfies AuditServiceShape
 })
 
-const checksumOf = (body: string): string | null => {
-  try {
-    return castChecksum(JSON.parse(body) as CastPayload)
-  } catch {
-    return null
-  }
+/** The first entry the log knows with an id between the two, both excluded. */
+const firstBetween = (ledger: Ledger, after: number, before: number): number | null => {
+  for (let id = after + 1; id < before; id++) if (ledger.entries[id]) return id
+  return null
 }
+
+const gone = (id: number): AuditFault =>
+  faultAt("entry", { entryId: id }, `entry ${id} is in the log, but was taken out of the queue`)
 
 /** Reads the tamper-evident log back. Writing it happens inside the transactions it describes. */
 export class AuditService extends Context.Tag("hyperion/audit/AuditService")<

@@ -51,6 +51,19 @@ const insertDecision = (db: Database, target: DecisionTarget, decision: Decision
       at,
     )!.id
 
+/** All of a decision, for the log: what is stored beside it can then be checked against it. */
+const decisionData = (id: number, decision: Decision): object => ({
+  approval: id,
+  approver: decision.approver,
+  digest: decision.digest,
+  presence: decision.presence,
+  attested: decision.attested,
+  acknowledged: decision.acknowledged,
+  ...(decision.note !== null && { note: decision.note }),
+  ...(decision.role !== null && { role: decision.role }),
+  ...(decision.signature !== null && { signature: decision.signature }),
+})
+
 /**
  * Records an approval. `satisfied` (decided by the approval rules from what is stored plus this one) moves an entry
  * that waits for it on to `verified`. `null` for a request, and when there is no such entry (nothing is stored then).
@@ -66,14 +79,7 @@ export const approve = (
   if ("entryId" in target && !row) return null
   const audit = auditAppender(db, at)
   const approvalId = insertDecision(db, target, decision, at)
-  const data = {
-    approval: approvalId,
-    digest: decision.digest,
-    presence: decision.presence,
-    attested: decision.attested,
-    acknowledged: decision.acknowledged,
-    ...(decision.note !== null && { note: decision.note }),
-  }
+  const data = decisionData(approvalId, decision)
   if ("requestId" in target) {
     audit.append({ event: "approval_recorded", actor: decision.approver, subject: target.requestId, data })
     return null
@@ -99,10 +105,7 @@ export const withdraw = (db: Database, id: number, withdrawal: Withdrawal, at: M
     return null
   const audit = auditAppender(db, at)
   const { decision } = withdrawal
-  const data = decision && {
-    approval: insertDecision(db, { entryId: id }, decision, at),
-    digest: decision.digest,
-  }
+  const data = decision && decisionData(insertDecision(db, { entryId: id }, decision, at), decision)
   const next = move(db, audit, row, withdrawal.event, {
     actor: withdrawal.actor,
     at,

@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite"
 import { CAST_VERSION, type CastPayload, castChecksum, castIdOf, expiresAt } from "../domain/cast.ts"
 import { payloadHash } from "../domain/change-request.ts"
 import { type EntryState, isLive } from "../domain/entry.ts"
+import { sha256Hex } from "../domain/hash.ts"
 import type { Landing } from "../domain/request.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import type { Violation } from "../domain/violation.ts"
@@ -54,6 +55,7 @@ export type EnqueueOutcome =
 export interface PreparedItem extends EnqueueItem {
   readonly payloadHash: string
   readonly body: string
+  readonly bodySha256: string
   readonly expires: Millis
   /** What is wrong with the cast itself, whenever it is enqueued. */
   readonly violation: Violation | null
@@ -61,10 +63,12 @@ export interface PreparedItem extends EnqueueItem {
 
 export const prepareItem = (item: EnqueueItem): PreparedItem => {
   const { cast } = item
+  const body = JSON.stringify(cast)
   return {
     ...item,
     payloadHash: payloadHash(cast.change_request.changes),
-    body: JSON.stringify(cast),
+    body,
+    bodySha256: sha256Hex(body),
     expires: expiresAt(cast),
     violation: castViolation(cast),
   }
@@ -202,6 +206,7 @@ const enqueueOne = (
       task_id: cast.task_id,
       agent: cast.agent_id,
       payload_hash: hash,
+      body_sha256: item.bodySha256,
       priority: item.priority,
     },
     move: { from: null, to: "pending" },

@@ -424,6 +424,7 @@ for (const [name, layer] of QUEUE_LAYERS) {
           task_id: row.task_id,
           agent: row.agent,
           payload_hash: row.payload_hash,
+          body_sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
           priority: 7,
         })
         expect(yield* events(id)).toEqual(["enqueued"])
