@@ -24,22 +24,30 @@ export const sensitivePatterns = (settings: Policy["sensitive_paths"]): readonly
 }
 
 /**
- * Which of `paths` an approval must name, sorted by path, each once. Case does not count: `.GitHub/` is obeyed where
+ * Whether a path falls under a pattern that protects. Case and Unicode form do not count: `.GitHub/` is obeyed where
  * the file system folds. `x/**` also means `x` itself, or a symlink of that name would stand in for the folder.
  */
+export const protects = (pattern: string): ((path: string) => boolean) => {
+  const lower = pattern.toLowerCase()
+  const glob = new Bun.Glob(lower)
+  const folder = lower.endsWith("/**") ? new Bun.Glob(lower.slice(0, -3)) : null
+  return (path) => {
+    const folded = path.normalize("NFC").toLowerCase()
+    return glob.match(folded) || folder?.match(folded) === true
+  }
+}
+
+/** Which of `paths` an approval must name, sorted by path, each once. */
 export const sensitivePaths = (
   paths: Iterable<string>,
   policy: Pick<Policy, "sensitive_paths">,
 ): readonly SensitivePath[] => {
-  const globs = sensitivePatterns(policy.sensitive_paths).map((pattern) => {
-    const lower = pattern.toLowerCase()
-    const glob = new Bun.Glob(lower)
-    const folder = lower.endsWith("/**") ? new Bun.Glob(lower.slice(0, -3)) : null
-    return { pattern, matches: (path: string) => glob.match(path) || folder?.match(path) === true }
-  })
+  const globs = sensitivePatterns(policy.sensitive_paths).map((pattern) => ({
+    pattern,
+    matches: protects(pattern),
+  }))
   return [...new Set(paths)].sort(compareText).flatMap((path) => {
-    const lower = path.normalize("NFC").toLowerCase()
-    const hit = globs.find((glob) => glob.matches(lower))
+    const hit = globs.find((glob) => glob.matches(path))
     return hit ? [{ path, pattern: hit.pattern }] : []
   })
 }
