@@ -1,4 +1,5 @@
 import { encodeCounts, type StateCounts } from "./entry.ts"
+import { sha256Hex } from "./hash.ts"
 import type { Millis } from "./time.ts"
 
 /** One row of the audit log before it is chained. `data` is canonical JSON text. */
@@ -23,8 +24,8 @@ export const GENESIS_HASH = "0".repeat(64)
  * injective: no two different rows share a pre-image.
  */
 export const chainHash = (previous: string, row: AuditFields): string => {
-  const hasher = new Bun.CryptoHasher("sha256")
-  hasher.update(previous)
+  // One string and one call: a hasher fed field by field takes three times as long.
+  let text = previous
   for (const field of [
     String(row.seq),
     String(row.at),
@@ -36,11 +37,7 @@ export const chainHash = (previous: string, row: AuditFields): string => {
     row.data,
     encodeCounts(row.counts),
   ]) {
-    if (field === null) hasher.update("-:")
-    else {
-      hasher.update(`${Buffer.byteLength(field)}:`)
-      hasher.update(field)
-    }
+    text += field === null ? "-:" : `${Buffer.byteLength(field)}:${field}`
   }
-  return hasher.digest("hex")
+  return sha256Hex(text)
 }
