@@ -1,6 +1,7 @@
 import type { MaterializeError } from "../candidate/CandidateService.ts"
 import type { ProposeFailed } from "../intake/history.ts"
-import type { NoBranch, UnknownId, WrongState } from "../operations/errors.ts"
+import type { UnknownId, WrongState } from "../operations/errors.ts"
+import type { NoBranch } from "../worker/base.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
 import type {
   ReadError,

@@ -1,7 +1,6 @@
 import * as v from "valibot"
-import type { FileEffect } from "./files.ts"
+import { contentHash, type FileEffect } from "./files.ts"
 import { GuardOutput } from "./guard.ts"
-import { sha256Hex } from "./hash.ts"
 import { Sha256Hex } from "./ids.ts"
 import { parseDocument } from "./parse-document.ts"
 import { fail, ok, type Result } from "./result.ts"
@@ -35,7 +34,7 @@ export const verifiedEffects = (effects: readonly FileEffect[]): VerifiedEffect[
     path,
     operation: after === null ? "delete" : before === null ? "add" : "update",
     mode: after?.mode ?? null,
-    sha256: after === null ? null : sha256Hex(after.bytes),
+    sha256: after === null ? null : contentHash(after),
   }))
 
 /** Reads a stored body. Fails with one line: what cannot be read must not be approved. */

@@ -17,10 +17,3 @@ export class WrongState extends Data.TaggedError("WrongState")<{
     return `${this.what} is ${this.state}`
   }
 }
-
-/** HEAD is detached and the policy names no branch: there is nothing to land on. */
-export class NoBranch extends Data.TaggedError("NoBranch") {
-  override get message(): string {
-    return "HEAD is detached, and the policy names no landing branch"
-  }
-}

@@ -10,9 +10,8 @@ import { PolicyStore } from "../platform/PolicyStore.ts"
 import { Sandbox } from "../platform/Sandbox.ts"
 import { CurrentWorkspace, POLICY_FILE, STATE_DIR } from "../platform/Workspace.ts"
 import { WorkspaceFiles } from "../platform/WorkspaceFiles.ts"
+import { currentBase, NoBranch } from "../worker/base.ts"
 import { materialize, provingGround } from "../worker/candidates.ts"
-import { currentBase } from "./base.ts"
-import { NoBranch } from "./errors.ts"
 
 export interface InitOptions {
   readonly profile: "replay" | undefined

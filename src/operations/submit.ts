@@ -18,7 +18,7 @@ import { Operator } from "../platform/Operator.ts"
 import type { EnqueueItem, EnqueueOutcome } from "../queue/enqueue.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { ValidatorService } from "../validator/ValidatorService.ts"
-import { type Base, currentBase, readFiles } from "./base.ts"
+import { type Base, currentBase, readFiles } from "../worker/base.ts"
 
 /** What became of one document. `where` names the file and line or element it came from. */
 export interface Submission {

@@ -1,12 +1,20 @@
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { FileState } from "../domain/files.ts"
 import type { ReadError } from "../platform/git/errors.ts"
 import { GitRepository, type GitRepositoryShape } from "../platform/git/GitRepository.ts"
 import { EMPTY_TREE, type Oid } from "../platform/git/objects.ts"
 import { branchRef } from "../platform/git/refs.ts"
+import { findFile } from "../platform/git/tree-edit.ts"
 import { type LoadedPolicy, PolicyStore } from "../platform/PolicyStore.ts"
 import { POLICY_FILE } from "../platform/Workspace.ts"
-import { NoBranch } from "./errors.ts"
+
+/** HEAD is detached and the policy names no branch: there is nothing to land on. */
+export class NoBranch extends Data.TaggedError("NoBranch") {
+  override get message(): string {
+    return "HEAD is detached, and the policy names no landing branch"
+  }
+}
 
 /** The tip that changes land on. `commit` is null on an unborn branch, whose tree is the empty one. */
 export interface Base {
@@ -30,13 +38,14 @@ const readTracked = (
     return bytes ?? null
   })
 
-/** Content and mode of many paths of a tree, in one round trip; null where there is none. Gitlinks have no content. */
-export const readFiles = Effect.fn("operations.readFiles")(function* (tree: Oid, paths: readonly string[]) {
+/** Content and mode of many paths of a tree, in two round trips; null where there is none. */
+export const readFiles = Effect.fn("worker.readFiles")(function* (tree: Oid, paths: readonly string[]) {
   const git = yield* GitRepository
-  const entries = yield* Effect.forEach(paths, (path) => git.lookup(tree, path))
-  const withContent = entries.filter((entry) => entry !== null && entry.mode !== "160000")
-  const blobs = yield* git.readBlobs(withContent.map((entry) => entry!.oid))
-  const byOid = new Map(withContent.map((entry, index) => [entry!.oid, blobs[index]!]))
+  const trees = yield* git.treesAlong(tree, paths)
+  const entries = paths.map((path) => findFile(tree, path, trees) ?? null)
+  const oids = [...new Set(entries.flatMap((entry) => (entry && entry.mode !== "160000" ? [entry.oid] : [])))]
+  const blobs = yield* git.readBlobs(oids)
+  const byOid = new Map(oids.map((oid, index) => [oid, blobs[index]!]))
   return new Map<string, FileState | null>(
     paths.map((path, index) => {
       const entry = entries[index]
@@ -49,7 +58,7 @@ export const readFiles = Effect.fn("operations.readFiles")(function* (tree: Oid,
 })
 
 /** The landing branch's tip and the policy that judges changes against it. */
-export const currentBase = Effect.fn("operations.currentBase")(function* () {
+export const currentBase = Effect.fn("worker.currentBase")(function* () {
   const git = yield* GitRepository
   const store = yield* PolicyStore
   const head = yield* git.head
