@@ -5,9 +5,11 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { StateCounts } from "../domain/entry.ts"
+import type { Result } from "../domain/result.ts"
 import type { Millis } from "../domain/time.ts"
 import { type AuditHead, auditHead } from "../platform/audit-append.sql.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
+import { approveAll, type BoundApproval } from "./approve-all.ts"
 import {
   approve,
   baseMoved,
@@ -88,6 +90,10 @@ export interface QueueServiceShape {
     decision: Decision,
     satisfied: boolean,
   ) => Effect.Effect<EntryRow | null, DatabaseError>
+  /** All of a person's approvals or none: fails with the entries that are no longer what was shown. */
+  readonly approveAll: (
+    approvals: readonly BoundApproval[],
+  ) => Effect.Effect<Result<readonly EntryRow[], readonly number[]>, DatabaseError>
   readonly withdraw: (id: number, withdrawal: Withdrawal) => Effect.Effect<EntryRow | null, DatabaseError>
   readonly requeue: (
     id: number,
@@ -169,6 +175,7 @@ const make = Effect.gen(function* () {
     }),
     approve: (target, decision, satisfied) =>
       write((db, at) => approve(db, target, decision, satisfied, at), { durable: true }),
+    approveAll: (approvals) => write((db, at) => approveAll(db, approvals, at), { durable: true }),
     withdraw: (id, withdrawal) => write((db, at) => withdraw(db, id, withdrawal, at), { durable: true }),
     requeue: (id, reason, actor) => write((db, at) => requeue(db, id, reason, actor, at)),
     head: () => database.read(auditHead),
