@@ -1,7 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Change, ChangeRequest } from "../domain/change-request.ts"
-import { sha256Hex } from "../domain/hash.ts"
 import type { TaskId } from "../domain/ids.ts"
 import { makeObjectReader, type ObjectReader } from "../platform/git/cat-file.ts"
 import { GitFailed } from "../platform/git/errors.ts"
@@ -9,8 +8,9 @@ import { EMPTY_TREE, type Oid } from "../platform/git/objects.ts"
 import { openGitPipe } from "../platform/git/pipe.ts"
 import type { Environment } from "../platform/git/process.ts"
 import { agentNameOf, type CommitNote, type CommitText, parseCommitText } from "./commit-text.ts"
+import { changesOf, filesOf, hasLostPath, MAX_DIFF_BYTES } from "./file-changes.ts"
 import { ProposeFailed, type ProposeRange, readHistory } from "./history.ts"
-import { askDiff, DIFF_TREE, END_MARK, type FileDiff, parseTreeDiff } from "./tree-diff.ts"
+import { askDiff, DIFF_TREE, END_MARK, type FileDiff } from "./tree-diff.ts"
 
 export interface ProposeInput {
   /** Of the worktree whose names (HEAD, branches) are meant. */
@@ -51,10 +51,6 @@ interface Step {
 const READ_AHEAD = 64
 /** Diffs git may work on while we read an earlier one. */
 const DIFFS_AHEAD = 8
-/** Pre-images in memory at once. */
-const BLOBS_AT_ONCE = 16
-const KNOWN_HASHES = 50_000
-const MAX_DIFF_BYTES = 256 * 1024 * 1024
 
 /**
  * The commits of a range as change requests: first-parent history, oldest first, a merge as its difference to its first
@@ -94,10 +90,10 @@ async function* proposals(input: ProposeInput, revisions: readonly Oid[]): Async
       const step = asked.shift()
       if (!step) return
       const answer = await git.readUntil(END_MARK, input.maxDiffBytes ?? MAX_DIFF_BYTES)
-      const files = diffOf(step, answer)
+      const files = filesOf(answer, { from: step.fromTree, to: step.text.tree }, step.revision)
       if (files.length === 0) continue
-      const baseHashes = await hashPreImages(objects, step.revision, files, hashes)
-      const proposal = toProposal(step, files, baseHashes, previous, revisions.length)
+      const changes = await changesOf(objects, files, step.revision, hashes)
+      const proposal = toProposal(step, files, changes, previous, revisions.length)
       previous = proposal.change_request.task_id
       yield proposal
     }
@@ -165,56 +161,14 @@ const readCommits = async (objects: ObjectReader, oids: readonly Oid[]): Promise
     })
   })
 
-const diffOf = (step: Step, answer: Buffer | null): readonly FileDiff[] => {
-  if (answer === null)
-    throw new ProposeFailed({
-      reason: "too_large",
-      revision: step.revision,
-      detail: "its diff is too large to hold in memory",
-    })
-  const files = parseTreeDiff(answer, { from: step.fromTree, to: step.text.tree })
-  if (files.ok) return files.value
-  throw new ProposeFailed({
-    reason: "unexpected_output",
-    revision: step.revision,
-    detail: `git diff-tree gave ${files.error}`,
-  })
-}
-
-/** SHA-256 of each file's old content, in the order of `files`; a blob that was hashed before is not read again. */
-const hashPreImages = async (
-  objects: ObjectReader,
-  revision: Oid,
-  files: readonly FileDiff[],
-  known: Map<Oid, string>,
-): Promise<readonly (string | null)[]> => {
-  if (known.size > KNOWN_HASHES) known.clear()
-  const missing = [...new Set(files.flatMap(({ oldOid }) => (oldOid && !known.has(oldOid) ? [oldOid] : [])))]
-  for (let from = 0; from < missing.length; from += BLOBS_AT_ONCE) {
-    const oids = missing.slice(from, from + BLOBS_AT_ONCE)
-    for (const [index, object] of (await objects.read(oids)).entries()) {
-      if (!object)
-        throw new ProposeFailed({
-          reason: "incomplete_history",
-          revision,
-          detail: `the repository does not have the blob ${oids[index]} (a partial clone?)`,
-        })
-      known.set(oids[index]!, sha256Hex(object.body))
-    }
-  }
-  return files.map(({ oldOid }) => (oldOid === null ? null : known.get(oldOid)!))
-}
-
 const toProposal = (
   step: Step,
   files: readonly FileDiff[],
-  baseHashes: readonly (string | null)[],
+  changes: Change[],
   previous: TaskId | null,
   total: number,
 ): Proposal => {
   const { author, message, notes, subject, tree } = step.text
-  const changes = files.map((file, index) => toChange(file, baseHashes[index] ?? null))
-  const pathLost = files.some(({ path }) => !Buffer.from(path.toString("utf8")).equals(path))
   return {
     change_request: {
       schema_version: 1,
@@ -236,18 +190,6 @@ const toProposal = (
     tree,
     position: step.position,
     total,
-    notes: pathLost ? [...notes, "path_not_utf8"] : notes,
-  }
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const toChange = ({ path, operation, patch }: FileDiff, baseHash: string | null): Change => {
-  const payload = { patch_hash: sha256Hex(patch), ...(baseHash === null ? {} : { base_hash: baseHash }) }
-  const head = { path: path.toString("utf8"), operation }
-  try {
-    return { ...head, patch: utf8.decode(patch), ...payload }
-  } catch {
-    return { ...head, patch: patch.toString("base64"), patch_encoding: "base64", ...payload }
+    notes: files.some(hasLostPath) ? [...notes, "path_not_utf8"] : notes,
   }
 }
