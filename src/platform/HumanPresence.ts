@@ -1,7 +1,12 @@
-import { readFileSync, readSync } from "node:fs"
+import { readFileSync } from "node:fs"
+import { isatty } from "node:tty"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { agentProcess, agentVariable, parseStat } from "./agent-traces.ts"
+import { fdSink } from "./fd-sink.ts"
+import { visibleLine } from "./sanitize.ts"
+import { type Environment, paint, type Terminal, type Text } from "./Terminal.ts"
 
 export interface PresenceReport {
   /** stdin and stderr are an interactive terminal. */
@@ -12,45 +17,29 @@ export interface PresenceReport {
 
 export interface HumanPresenceShape {
   readonly look: () => Effect.Effect<PresenceReport>
-  /** Asks one question on the terminal and reads one line. Only when `look().terminal`. */
-  readonly ask: (question: string) => Effect.Effect<string>
+  /**
+   * Writes the question to stderr, sanitised, and reads one line (trimmed; empty at the end of input). Only when
+   * `look().terminal`. Ctrl-C interrupts it.
+   */
+  readonly ask: (question: Text, terminal?: Pick<Terminal, "color">) => Effect.Effect<string>
 }
 
-/** Variables coding agents set for the commands they run. */
-const AGENT_VARIABLES = [
-  "CLAUDECODE",
-  "CLAUDE_CODE_ENTRYPOINT",
-  "CODEX_SANDBOX",
-  "CODEX_SANDBOX_NETWORK_DISABLED",
-  "COPILOT_AGENT_SESSION_ID",
-  "COPILOT_CLI",
-  "CURSOR_AGENT",
-  "CURSOR_TRACE_ID",
-  "GEMINI_CLI",
-  "OPENCODE",
-  "AIDER_MODEL",
-  "AI_AGENT",
-  "HYPERION_AGENT_RUN",
-] as const
+/** Generations of processes looked through: far more than any shell nests. */
+const GENERATIONS = 64
 
-/** Process names of coding agents, as the kernel shows them. */
-const AGENT_PROCESS = /^(claude|codex|copilot|gemini|opencode|aider|cursor-agent|goose|amp)$/
-
-/** The agent among our ancestors, read from /proc; null where there is none or /proc is not there. */
+/**
+ * The agent among our ancestors, from /proc. A process that cannot be read ends the search: it belongs to somebody
+ * else, or is gone. Null also where there is no /proc.
+ */
 const agentAncestor = (): string | null => {
   let pid = process.ppid
-  for (let depth = 0; depth < 64 && pid > 1; depth++) {
+  for (let generation = 0; generation < GENERATIONS && pid > 1; generation++) {
     try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-      const close = stat.lastIndexOf(")")
-      const name = stat.slice(stat.indexOf("(") + 1, close)
-      if (AGENT_PROCESS.test(name)) return name
-      // A node launcher shows as "node" (or "MainThread"): its script tells.
-      const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
-      const script = argv.slice(0, 2).map((word) => word.slice(word.lastIndexOf("/") + 1))
-      const agent = script.find((word) => AGENT_PROCESS.test(word.replace(/\.(js|mjs|cjs|exe)$/, "")))
-      if (agent !== undefined) return agent
-      pid = Number(stat.slice(close + 2).split(" ")[1])
+      const stat = parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"))
+      if (stat === null) return null
+      const agent = agentProcess(stat.name, readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0"))
+      if (agent !== null) return agent
+      pid = stat.parent
     } catch {
       return null
     }
@@ -58,35 +47,70 @@ const agentAncestor = (): string | null => {
   return null
 }
 
-const readLine = (): string => {
-  const chunk = Buffer.alloc(1)
-  const bytes: number[] = []
-  while (bytes.length < 4096) {
-    if (readSync(0, chunk, 0, 1, null) === 0) break
-    if (chunk[0] === 0x0a) break
-    bytes.push(chunk[0]!)
+/** No line a person types is longer: what comes beyond is not a person. */
+const LONGEST_LINE = 4096
+
+/** One line of stdin. Asynchronous, so that a signal still gets through while we wait. */
+const readLine: Effect.Effect<string> = Effect.async((resume) => {
+  const { stdin } = process
+  let text = ""
+  const done = () => {
+    stop()
+    resume(Effect.succeed(text.split("\n", 1)[0]!.trim()))
   }
-  return Buffer.from(bytes).toString("utf8").trim()
-}
+  const onData = (chunk: Buffer | string) => {
+    text += chunk.toString()
+    if (text.includes("\n") || text.length > LONGEST_LINE) done()
+  }
+  const stop = () => {
+    stdin.off("data", onData)
+    stdin.off("end", done)
+    stdin.off("error", done)
+    stdin.pause()
+  }
+  stdin.on("data", onData)
+  stdin.on("end", done)
+  stdin.on("error", done)
+  stdin.resume()
+  return Effect.sync(stop)
+})
+
+const live = (env: Environment): HumanPresenceShape => ({
+  look: () =>
+    Effect.sync(() => {
+      const variable = agentVariable(env)
+      const ancestor = variable === null ? agentAncestor() : null
+      return {
+        terminal: isatty(0) && isatty(2),
+        agent:
+          variable !== null
+            ? `the variable ${variable}`
+            : ancestor !== null
+              ? `the process ${visibleLine(ancestor)}`
+              : null,
+      }
+    }),
+  ask: (question, terminal = { color: false }) =>
+    Effect.zipRight(
+      Effect.sync(() => fdSink(2, env).write(paint(question, terminal))),
+      readLine,
+    ),
+})
 
 /** Whether a human sits here. The limit is stated in docs: a program running as the same user can pretend. */
 export class HumanPresence extends Context.Tag("hyperion/platform/HumanPresence")<
   HumanPresence,
   HumanPresenceShape
 >() {
-  static readonly layer = Layer.succeed(HumanPresence, {
-    look: () =>
-      Effect.sync(() => {
-        const variable = AGENT_VARIABLES.find((name) => (process.env[name] ?? "") !== "")
-        return {
-          terminal: Boolean(process.stdin.isTTY && process.stderr.isTTY),
-          agent: variable ? `the variable ${variable}` : agentAncestor(),
-        }
-      }),
-    ask: (question) =>
-      Effect.sync(() => {
-        process.stderr.write(question)
-        return readLine()
-      }),
-  })
+  static readonly layer = Layer.sync(HumanPresence, () => live(process.env))
+
+  /** A given surrounding, and what the person answers to each question: for tests, wherever they run. */
+  static readonly layerOf = (
+    report: PresenceReport,
+    answer: (question: string) => string = () => "",
+  ): Layer.Layer<HumanPresence> =>
+    Layer.succeed(HumanPresence, {
+      look: () => Effect.succeed(report),
+      ask: (question, terminal = { color: false }) => Effect.sync(() => answer(paint(question, terminal))),
+    })
 }
