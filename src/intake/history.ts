@@ -7,7 +7,13 @@ import { type Environment, gitFailed, runGit, runGitOk } from "../platform/git/p
 
 /** Why a history cannot become change requests. `revision` is what was asked for or the commit it stopped at. */
 export class ProposeFailed extends Data.TaggedError("ProposeFailed")<{
-  readonly reason: "unknown_revision" | "incomplete_history" | "too_large" | "unexpected_output"
+  readonly reason:
+    | "unknown_revision"
+    | "incomplete_history"
+    | "too_large"
+    | "unexpected_output"
+    | "no_worktree"
+    | "attribute_unsupported"
   readonly revision: string
   readonly detail: string
 }> {

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { errnoOf, type GitFailed, StoreFailed } from "./errors.ts"
 import { editIndex, parseIndex } from "./index-file.ts"
 import type { RepositoryLayout } from "./layout.ts"
+import { makeOwnGitDir } from "./own-git-dir.ts"
 import { byteStringToPath, pathToByteString, pathToBytes } from "./path-bytes.ts"
 import { type Environment, runGitOk } from "./process.ts"
 import type { BlobEntry } from "./tree-edit.ts"
@@ -75,6 +76,9 @@ const parseAnswer = (stdout: Buffer): Map<string, Map<string, string>> => {
   return byPath
 }
 
+/** As one item of a list of paths. */
+const quotedPath = (path: string): string => `"${path.replace(/["\\]/g, "\\$&")}"`
+
 const emptyIndex = parseIndex(null)
 
 /** An index of nothing but the tree's attribute files: `check-attr --cached` then answers for that tree. */
@@ -118,7 +122,12 @@ export const askConversions = (
         // Paths are read relative to it.
         cwd: layout.worktree ?? folder,
         stdin: Buffer.concat(paths.flatMap((path) => [pathToBytes(path), Buffer.from([0])])),
-        env: { GIT_INDEX_FILE: `${folder}/index`, GIT_WORK_TREE: layout.worktree ?? folder },
+        env: {
+          GIT_INDEX_FILE: `${folder}/index`,
+          GIT_WORK_TREE: layout.worktree ?? folder,
+          // Attribute files of a tree that has not landed are in our own store only.
+          GIT_ALTERNATE_OBJECT_DIRECTORIES: quotedPath(`${makeOwnGitDir(cacheDir, layout)}/objects`),
+        },
       })
       const byPath = parseAnswer(answer.stdout)
       return new Map(paths.map((path) => [path, conversionOf(byPath.get(path) ?? new Map(), config)]))
