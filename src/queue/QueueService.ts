@@ -16,14 +16,14 @@ import {
   claimProven,
   type Decision,
   type DecisionTarget,
-  expireBetween,
+  expireDue,
   requeue,
   type Withdrawal,
   withdraw,
 } from "./decide.ts"
 import { type EnqueueItem, type EnqueueOutcome, enqueueAll, prepareItem } from "./enqueue.ts"
 import { type Lease, leaseBatch, promoteDue, reclaimExpired, renewLeases } from "./lease.ts"
-import { DUE, EARLIEST_EXPIRY, type EntryRow, EXPIRED_LEASES, PROVEN } from "./queue.sql.ts"
+import { DUE, type EntryRow, EXPIRED_LEASES, EXPIRING, PROVEN } from "./queue.sql.ts"
 import { depth } from "./read.ts"
 import { type Settled, type Settlement, settleAll } from "./settle.ts"
 
@@ -106,33 +106,14 @@ export interface QueueServiceShape {
   readonly read: <A>(body: (db: Sqlite) => A) => Effect.Effect<A, DatabaseError>
 }
 
-interface Due {
-  readonly something: boolean
-  /** Up to here (inclusive) no entry that may expire is left. */
-  readonly sweptUntil: Millis
-}
-
-const lookForDue = (db: Sqlite, at: Millis, sweptUntil: Millis): Due => {
-  const expiry = db
-    .query<{ free: number | null; held: number | null }, [number, number]>(EARLIEST_EXPIRY)
-    .get(sweptUntil, at)!
-  return {
-    something:
-      expiry.free !== null ||
-      db.query<EntryRow, [number, number]>(EXPIRED_LEASES).get(at, 1) !== null ||
-      db.query<EntryRow, [number, number]>(DUE).get(at, 1) !== null,
-    // Held entries are looked at again: they may come back.
-    sweptUntil: expiry.free === null ? (expiry.held ?? at + 1) - 1 : sweptUntil,
-  }
-}
+const somethingDue = (db: Sqlite, at: Millis): boolean =>
+  [EXPIRED_LEASES, DUE, EXPIRING].some((due) => db.query<EntryRow, [number, number]>(due).get(at, 1) !== null)
 
 const make = Effect.gen(function* () {
   const database = yield* Database
   const now = Clock.currentTimeMillis
   const write = <A>(body: (db: Sqlite, at: Millis) => A, options?: { readonly durable?: boolean }) =>
     Effect.flatMap(now, (at) => database.write((db) => body(db, at), options))
-
-  let sweptUntil: Millis = 0
 
   const service: QueueServiceShape = {
     enqueue: Effect.fn("QueueService.enqueue")(function* (items, options) {
@@ -159,17 +140,10 @@ const make = Effect.gen(function* () {
     baseMoved: (ids, actor, detail) => write((db, at) => baseMoved(db, ids, actor, detail, at)),
     maintain: Effect.fn("QueueService.maintain")(function* () {
       const at = yield* now
-      // A clock that was set back: what expires now has not been looked at.
-      if (at < sweptUntil) sweptUntil = 0
       // Looked at first without the write lock: an idle queue is only read.
-      const due = yield* database.read((db) => lookForDue(db, at, sweptUntil))
-      sweptUntil = due.sweptUntil
-      if (!due.something) return false
+      if (!(yield* database.read((db) => somethingDue(db, at)))) return false
       const done = yield* database.write(
-        (db) =>
-          reclaimExpired(db, at, CHUNK) +
-          promoteDue(db, at, CHUNK) +
-          expireBetween(db, sweptUntil, at, CHUNK),
+        (db) => reclaimExpired(db, at, CHUNK) + promoteDue(db, at, CHUNK) + expireDue(db, at, CHUNK),
       )
       return done > 0
     }),

@@ -208,12 +208,12 @@ export const claimProven = (
   return { entry, token, worker, until, attempt: entry.attempts, cast }
 }
 
-/** Moves entries that expired in `(from, to]` and that nobody holds to dead letters, at most `limit`. */
-export const expireBetween = (db: Database, from: Millis, to: Millis, limit: number): number => {
-  const rows = db.query<EntryRow, [number, number, number]>(EXPIRING).all(from, to, limit)
+/** Moves expired entries that nobody holds to dead letters, at most `limit`. */
+export const expireDue = (db: Database, at: Millis, limit: number): number => {
+  const rows = db.query<EntryRow, [number, number]>(EXPIRING).all(at, limit)
   if (rows.length === 0) return 0
-  const audit = auditAppender(db, to)
-  for (const row of rows) expire(db, audit, row, to, "watchdog")
+  const audit = auditAppender(db, at)
+  for (const row of rows) expire(db, audit, row, at, "watchdog")
   return rows.length
 }
 

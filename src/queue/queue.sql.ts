@@ -80,21 +80,21 @@ export const RENEW = `UPDATE entry SET leased_until = ?3
 /** A landing that was begun is not among them: recovery decides from its journal. */
 export const EXPIRED_LEASES = `SELECT * FROM entry WHERE state = 'in_progress' AND leased_until < ?
   ORDER BY leased_until LIMIT ?`
-export const EXPIRING = `SELECT * FROM entry WHERE expires_at > ? AND expires_at <= ?
+export const EXPIRING = `SELECT * FROM entry WHERE decided = 0 AND expires_at <= ?
   AND state IN ('scheduled', 'pending', 'verified', 'awaiting_approval') ORDER BY expires_at LIMIT ?`
-/** Earliest expiry in `(?1, ?2]` of entries nobody holds, and of held ones: one statement, so one moment. */
-export const EARLIEST_EXPIRY = `SELECT
-    min(CASE WHEN state IN ('scheduled', 'pending', 'verified', 'awaiting_approval') THEN expires_at END) AS free,
-    min(CASE WHEN state IN ('in_progress', 'committing') THEN expires_at END) AS held
-  FROM entry WHERE expires_at > ?1 AND expires_at <= ?2`
 export const DUE = "SELECT * FROM entry WHERE state = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT ?"
 export const PROVEN = `SELECT * FROM entry WHERE state = 'verified' AND held = 0 ORDER BY rank, id LIMIT ?`
 
 // ── transitions ──────────────────────────────────────────────────────────────────────────────────────────────────
-/** `?3` and `?4` fence the write: the state it leaves and the token it was leased under. */
-export const MOVE = `UPDATE entry SET state = ?2, lease_owner = ?5, leased_until = ?6, run_at = ?7, updated_at = ?8,
-    reason_code = ?9, reason = ?10, attempts = ?11, lease_token = ?12, audit_seq = ?13
+const moveSetting = (
+  more: string,
+) => `UPDATE entry SET state = ?2, lease_owner = ?5, leased_until = ?6, run_at = ?7,
+    updated_at = ?8, reason_code = ?9, reason = ?10, attempts = ?11, lease_token = ?12, audit_seq = ?13${more}
   WHERE id = ?1 AND state = ?3 AND lease_token = ?4`
+/** `?3` and `?4` fence the write: the state it leaves and the token it was leased under. */
+export const MOVE = moveSetting("")
+export const MOVE_AND_DECIDE = moveSetting(", decided = 1")
+export const MOVE_AND_REOPEN = moveSetting(", decided = 0")
 /** Dependencies that must be landing, or have landed, before this entry may. */
 export const OPEN_DEPENDENCIES = `SELECT count(*) AS n FROM entry_dependency d JOIN entry o ON o.id = d.on_entry
   WHERE d.entry_id = ? AND o.state NOT IN ('committing', 'applied')`

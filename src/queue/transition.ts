@@ -1,9 +1,18 @@
 import type { Database } from "bun:sqlite"
-import { type EntryState, transition } from "../domain/entry.ts"
+import { type EntryState, TERMINAL, transition } from "../domain/entry.ts"
 import type { Millis } from "../domain/time.ts"
 import type { AuditAppender } from "../platform/audit-append.sql.ts"
 import type { Lease } from "./lease.ts"
-import { AUDIT_ROW, ENTRIES_OF_TASK, ENTRY_BY_ID, type EntryRow, MOVE, SET_AUDIT_SEQ } from "./queue.sql.ts"
+import {
+  AUDIT_ROW,
+  ENTRIES_OF_TASK,
+  ENTRY_BY_ID,
+  type EntryRow,
+  MOVE,
+  MOVE_AND_DECIDE,
+  MOVE_AND_REOPEN,
+  SET_AUDIT_SEQ,
+} from "./queue.sql.ts"
 
 /** What a transition writes beside the state. Absent lease fields mean: no lease afterwards. */
 export interface MoveOptions {
@@ -53,7 +62,7 @@ export const move = (
     audit_seq: audit.nextSeq(),
   }
   const { changes } = db
-    .query(MOVE)
+    .query(TERMINAL.has(to) ? MOVE_AND_DECIDE : TERMINAL.has(row.state) ? MOVE_AND_REOPEN : MOVE)
     .run(
       row.id,
       to,

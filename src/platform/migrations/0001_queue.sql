@@ -33,6 +33,9 @@ CREATE TABLE entry (
   leased_until INTEGER,
   run_at INTEGER,
   expires_at INTEGER NOT NULL,
+  -- Repeats that the state is terminal. Written only when that changes, so that an index on what is undecided is not
+  -- rewritten with every transition.
+  decided INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   -- Why it is where it is, for `why`: a stable code and one line.
@@ -41,6 +44,7 @@ CREATE TABLE entry (
   supersedes INTEGER REFERENCES entry (id),
   -- Newest audit row about this entry; the rows are chained backwards from here.
   audit_seq INTEGER NOT NULL,
+  CHECK (decided = (state IN ('applied', 'conflict', 'failed', 'cancelled'))),
   CHECK ((state IN ('in_progress', 'committing')) = (lease_owner IS NOT NULL)),
   CHECK ((lease_owner IS NULL) = (leased_until IS NULL)),
   CHECK ((state = 'scheduled') = (run_at IS NOT NULL))
@@ -52,8 +56,7 @@ CREATE INDEX entry_ready ON entry (rank, id) WHERE state = 'pending' AND blocker
 CREATE INDEX entry_leased ON entry (leased_until) WHERE state = 'in_progress';
 CREATE INDEX entry_scheduled ON entry (run_at) WHERE state = 'scheduled';
 CREATE INDEX entry_proven ON entry (rank, id) WHERE state = 'verified';
--- Not partial: expires_at never changes, so a transition does not touch it.
-CREATE INDEX entry_expiry ON entry (expires_at);
+CREATE INDEX entry_expiry ON entry (expires_at) WHERE decided = 0;
 CREATE INDEX entry_request ON entry (request_id);
 CREATE INDEX entry_cast ON entry (cast_id);
 
