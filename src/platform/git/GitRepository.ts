@@ -18,7 +18,7 @@ import {
 } from "./errors.ts"
 import { discover, type RepositoryLayout } from "./layout.ts"
 import { makeObjectAccess } from "./object-access.ts"
-import { addObjects, flushFolders } from "./object-store.ts"
+import { addObjects, flushPaths } from "./object-store.ts"
 import { type Commit, type GitObject, type Oid, ZERO_OID } from "./objects.ts"
 import { makeOwnGitDir } from "./own-git-dir.ts"
 import { type Environment, type GitAnswer, type GitCall, gitFailed, runGit, runGitOk } from "./process.ts"
@@ -232,7 +232,7 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
       folders.push(folder)
     }
     yield* Effect.tryPromise({
-      try: () => flushFolders(folders),
+      try: () => flushPaths(folders),
       catch: storing("fsync", folders[1] ?? layout.commonDir),
     }).pipe(Effect.when(() => newOid !== null))
   })

@@ -30,14 +30,20 @@ const flushAll = async (fds: readonly number[]): Promise<void> => {
   if (failed) throw failed.reason
 }
 
-/** Makes names in these folders durable. */
-export const flushFolders = async (folders: Iterable<string>): Promise<void> => {
-  const fds: number[] = []
-  try {
-    for (const folder of folders) fds.push(openSync(folder, "r"))
-    await flushAll(fds)
-  } finally {
-    for (const fd of fds) closeSync(fd)
+/** Open files at a time. */
+const FLUSH_CHUNK = 64
+
+/** Makes files' contents, or the names in folders, durable. */
+export const flushPaths = async (paths: Iterable<string>): Promise<void> => {
+  const all = Array.from(paths)
+  for (let at = 0; at < all.length; at += FLUSH_CHUNK) {
+    const fds: number[] = []
+    try {
+      for (const path of all.slice(at, at + FLUSH_CHUNK)) fds.push(openSync(path, "r"))
+      await flushAll(fds)
+    } finally {
+      for (const fd of fds) closeSync(fd)
+    }
   }
 }
 
@@ -97,7 +103,7 @@ const addFiles = async (files: readonly NewFile[], durable: boolean): Promise<vo
       }
     }
   }
-  if (durable) await flushFolders(new Set(files.map((file) => file.folder)))
+  if (durable) await flushPaths(new Set(files.map((file) => file.folder)))
 }
 
 const addLoose = async (
@@ -115,14 +121,14 @@ const addLoose = async (
     files.push({ folder, kind: "obj", name, bytes: encodeLoose(object) })
   }
   await addFiles(files, durable)
-  if (durable && grown) await flushFolders([objectDir])
+  if (durable && grown) await flushPaths([objectDir])
 }
 
 const addPack = async (objectDir: string, objects: readonly GitObject[], durable: boolean): Promise<void> => {
   const folder = `${objectDir}/pack`
   const { name, pack, index } = encodePack(objects)
   if (existsSync(`${folder}/pack-${name}.idx`)) return
-  if (mkdirSync(folder, { recursive: true }) !== undefined && durable) await flushFolders([objectDir])
+  if (mkdirSync(folder, { recursive: true }) !== undefined && durable) await flushPaths([objectDir])
   await addFiles(
     [
       { folder, kind: "pack", name: `pack-${name}.pack`, bytes: pack },

@@ -1,0 +1,95 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ReadError, StoreFailed } from "../platform/git/errors.ts"
+import { GitRepository } from "../platform/git/GitRepository.ts"
+import { EMPTY_TREE, type Oid } from "../platform/git/objects.ts"
+import { branchRef } from "../platform/git/refs.ts"
+import { type BaseMoved, type LandingBlocked, type LandingFailed, PlanRefused } from "./errors.ts"
+import type { Displaced } from "./exchange.ts"
+import { LandingJournal } from "./LandingJournal.ts"
+import { makeLanding } from "./land.ts"
+import { type ApplyPlan, type LandingStep, planLanding, touchedPaths } from "./plan.ts"
+import { WorktreeFiles } from "./WorktreeFiles.ts"
+
+export interface PrepareInput {
+  /** The commit to build on; null on an unborn branch. */
+  readonly base: Oid | null
+  readonly steps: readonly LandingStep[]
+}
+
+export interface LandOptions {
+  readonly landingId: string
+  /** `main` or `refs/heads/main`. */
+  readonly branch: string
+  /** Survives a power cut once `land` has returned. */
+  readonly durable: boolean
+  /** A folder that does not exist yet, on the working tree's file system: `.hyperion/stage/<landing id>`. */
+  readonly stageDir: string
+  /** For the reflog. */
+  readonly message?: string
+}
+
+export interface LandingResult {
+  readonly tip: Oid
+  /** `refs/heads/…` */
+  readonly branch: string
+  /** The working tree that was brought along; null when the branch is checked out nowhere. */
+  readonly worktree: string | null
+  /** `fallback`: the file system cannot swap names, so files were absent for a moment. */
+  readonly exchange: "atomic" | "fallback" | "none"
+  /** Old files, kept in the stage for writers that still have them open. Hand them to `collect` a while later. */
+  readonly displaced: readonly Displaced[]
+}
+
+export interface ApplyServiceShape {
+  /** Computes the plan that both a preview and a landing use. Writes nothing. */
+  readonly prepare: (input: PrepareInput) => Effect.Effect<ApplyPlan, PlanRefused | ReadError>
+  /**
+   * All or nothing: every commit of the plan by one move of the branch, the working tree that has it checked out
+   * brought along. Not interruptible once the first visible write began.
+   */
+  readonly land: (
+    plan: ApplyPlan,
+    options: LandOptions,
+  ) => Effect.Effect<LandingResult, LandingBlocked | BaseMoved | LandingFailed>
+  /**
+   * Removes a landing's stage. A displaced file that somebody still wrote to is moved into `rescueDir` instead; its
+   * new path is given back.
+   */
+  readonly collect: (
+    stageDir: string,
+    displaced: readonly Displaced[],
+    rescueDir: string,
+  ) => Effect.Effect<readonly string[], StoreFailed>
+}
+
+export class ApplyService extends Context.Tag("hyperion/apply/ApplyService")<
+  ApplyService,
+  ApplyServiceShape
+>() {
+  static readonly layer = Layer.effect(
+    ApplyService,
+    Effect.suspend(() => make),
+  )
+}
+
+const make = Effect.gen(function* () {
+  const git = yield* GitRepository
+  const { land, collect } = makeLanding({ git, files: yield* WorktreeFiles, journal: yield* LandingJournal })
+
+  const prepare = Effect.fn("ApplyService.prepare")(function* ({ base, steps }: PrepareInput) {
+    const baseTree = base === null ? EMPTY_TREE : yield* git.treeOf(base)
+    const read = yield* git.treesAlong(baseTree, touchedPaths(steps))
+    const plan = planLanding({ baseCommit: base, baseTree, steps }, read)
+    return plan.ok ? plan.value : yield* new PlanRefused({ problem: plan.error })
+  })
+
+  return ApplyService.of({
+    prepare,
+    land: Effect.fn("ApplyService.land")((plan: ApplyPlan, options: LandOptions) =>
+      land(plan, { ...options, branch: branchRef(options.branch) }),
+    ),
+    collect: Effect.fn("ApplyService.collect")(collect),
+  })
+})

@@ -1,0 +1,190 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { StoreFailed } from "../platform/git/errors.ts"
+import type { Worktree } from "../platform/git/worktrees.ts"
+import type { LandingResult, LandOptions } from "./ApplyService.ts"
+import { type BaseMoved, LandingBlocked, LandingFailed } from "./errors.ts"
+import type { Displaced } from "./exchange.ts"
+import { holds } from "./holds.ts"
+import type { LandingRecord } from "./LandingJournal.ts"
+import { makeRefMoves, needsRecovery } from "./move-ref.ts"
+import type { ApplyPlan } from "./plan.ts"
+import { stageContents } from "./stage.ts"
+import { failedAt, type LandingDependencies, type Look, makeSurroundings, touching } from "./surroundings.ts"
+import { makeWorktreeLanding } from "./worktree-landing.ts"
+
+export type LandError = LandingBlocked | BaseMoved | LandingFailed
+
+const fileName = (text: string): string => text.replace(/[^\w.-]/g, "_")
+
+/** Landing by the protocol of docs/architecture.md: objects, stage, journal, lock, ref, files, index. */
+export const makeLanding = (dependencies: LandingDependencies) => {
+  const { git, files, journal } = dependencies
+  const { moveRef, moveRefBack } = makeRefMoves(git)
+  const { expectBase, holderOf, lookAt, refuseKinds, refuseConversions } = makeSurroundings(dependencies)
+
+  const recordOf = (
+    plan: ApplyPlan,
+    options: LandOptions,
+    worktree: LandingRecord["worktree"],
+  ): LandingRecord => ({
+    landingId: options.landingId,
+    branch: options.branch,
+    base: plan.baseCommit,
+    tip: plan.tip,
+    durable: options.durable,
+    entryIds: plan.steps.map((step) => step.entryId),
+    worktree,
+  })
+
+  const begin = (record: LandingRecord) =>
+    Effect.mapError(journal.begin(record), (error) => failedAt("begin", record.landingId, error))
+  const done = (landingId: string) =>
+    Effect.mapError(journal.done(landingId), (error) => needsRecovery(failedAt("close", landingId, error)))
+  const undone = (landingId: string) =>
+    Effect.mapError(journal.undone(landingId), (error) => needsRecovery(failedAt("close", landingId, error)))
+
+  /** A failure that is not one of ours is a defect: everything is undone all the same. */
+  const failureOf = (cause: Cause.Cause<LandError>): LandError => {
+    const failure = Cause.failureOption(cause)
+    return failure._tag === "Some" ? failure.value : failedAt("land", null, Cause.squash(cause))
+  }
+
+  /** The branch is checked out nowhere: only the ref moves. */
+  const landRef = (plan: ApplyPlan, options: LandOptions): Effect.Effect<LandingResult, LandError> =>
+    Effect.gen(function* () {
+      const { branch, landingId } = options
+      let hasMoved = false
+      yield* begin(recordOf(plan, options, null))
+      const exit = yield* Effect.exit(
+        Effect.gen(function* () {
+          yield* moveRef(plan, options, null, () => {
+            hasMoved = true
+          })
+          // Checked out in the meantime: that working tree now shows the landing undone.
+          const holder = yield* holderOf(branch)
+          if (holder) {
+            return yield* new LandingBlocked({
+              reason: "checked_out_elsewhere",
+              paths: [holder.root],
+              detail: "",
+            })
+          }
+        }),
+      )
+      if (Exit.isFailure(exit)) {
+        const failure = failureOf(exit.cause)
+        if (failure._tag === "LandingFailed" && failure.outcome === "needs_recovery") return yield* failure
+        if (hasMoved) yield* moveRefBack(plan, options, null)
+        yield* undone(landingId)
+        return yield* failure
+      }
+      yield* done(landingId)
+      return { tip: plan.tip, branch, worktree: null, exchange: "none", displaced: [] }
+    })
+
+  const landTree = makeWorktreeLanding(dependencies)
+
+  const landInto = (
+    holder: Worktree,
+    plan: ApplyPlan,
+    options: LandOptions,
+    look: Look,
+  ): Effect.Effect<LandingResult, LandError> =>
+    Effect.gen(function* () {
+      const { stageDir, landingId, branch, durable } = options
+      const { inspection } = look
+      const removeStage = Effect.ignore(touching("remove", stageDir, () => files.removeAll(stageDir)))
+      const staged = yield* touching("stage", stageDir, () =>
+        stageContents(files, stageDir, plan.net, inspection.indexOnly),
+      )
+      const tag = fileName(landingId)
+      const worktree = {
+        root: holder.root,
+        gitDir: holder.gitDir,
+        stageDir,
+        lock: { path: `${holder.gitDir}/index.lock`, content: `hyperion landing ${landingId}\n` },
+        newIndex: `${holder.gitDir}/hyperion-${tag}.index`,
+        files: staged.files,
+        newFolders: inspection.newFolders,
+      }
+      yield* Effect.tryPromise({
+        try: () => (durable ? files.flush(staged.flush) : Promise.resolve()),
+        catch: (error) => failedAt("flush", stageDir, error),
+      }).pipe(
+        Effect.zipRight(begin(recordOf(plan, options, worktree))),
+        Effect.tapError(() => removeStage),
+      )
+      const landing = landTree({ holder, plan, options, look, staged, worktree })
+      const exit = yield* Effect.exit(landing.run)
+      if (Exit.isFailure(exit)) {
+        const failure = failureOf(exit.cause)
+        if (
+          landing.isVisible() ||
+          (failure._tag === "LandingFailed" && failure.outcome === "needs_recovery")
+        ) {
+          return yield* needsRecovery(
+            failure._tag === "LandingFailed" ? failure : failedAt("land", null, failure),
+          )
+        }
+        const { left, keepStage } = yield* landing.undo
+        if (!keepStage) yield* removeStage
+        yield* undone(landingId)
+        if (left.length === 0) return yield* failure
+        const base = failure._tag === "LandingFailed" ? failure : failedAt("land", null, failure)
+        return yield* new LandingFailed({
+          operation: base.operation,
+          path: base.path,
+          code: base.code,
+          outcome: "undone",
+          left,
+        })
+      }
+      yield* done(landingId)
+      return {
+        tip: plan.tip,
+        branch,
+        worktree: holder.root,
+        exchange: exit.value.mode,
+        displaced: exit.value.displaced,
+      }
+    })
+
+  const land = (plan: ApplyPlan, options: LandOptions): Effect.Effect<LandingResult, LandError> =>
+    Effect.gen(function* () {
+      const { branch, durable } = options
+      yield* expectBase(branch, plan.baseCommit)
+      const holder = yield* holderOf(branch)
+      if (holder) yield* refuseKinds(plan)
+      const look = holder && (yield* lookAt(holder, plan, null))
+      yield* Effect.mapError(git.writeObjects(plan.objects, { durable }), (error) =>
+        failedAt("write objects of", branch, error),
+      )
+      if (!holder || !look) return yield* Effect.uninterruptible(landRef(plan, options))
+      yield* refuseConversions(plan)
+      return yield* Effect.uninterruptible(landInto(holder, plan, options, look))
+    })
+
+  const collect = (stageDir: string, displaced: readonly Displaced[], rescueDir: string) =>
+    Effect.try({
+      try: () => {
+        const rescued: string[] = []
+        for (const [at, { path, stored, before }] of displaced.entries()) {
+          if (!files.stat(stored) || holds(files, stored, before, false)) continue
+          files.makeFolders(rescueDir)
+          const kept = `${rescueDir}/${fileName(stageDir.slice(stageDir.lastIndexOf("/") + 1))}-${at}-${fileName(path)}`
+          files.rename(stored, kept)
+          rescued.push(kept)
+        }
+        files.removeAll(stageDir)
+        return rescued as readonly string[]
+      },
+      catch: (error) => {
+        const { code } = failedAt("collect", stageDir, error)
+        return new StoreFailed({ operation: "collect", path: stageDir, code })
+      },
+    })
+
+  return { land, collect }
+}
