@@ -249,8 +249,9 @@ test(
   // On a failure fast-check prints the seed and the shortest sequence: pass `{ seed, path }` here to replay it.
   () =>
     FastCheck.assert(
-      FastCheck.asyncProperty(FastCheck.array(step, { minLength: 40, maxLength: 120, size: "max" }), (steps) =>
-        runTest(queueInMemory, run(steps)),
+      FastCheck.asyncProperty(
+        FastCheck.array(step, { minLength: 40, maxLength: 120, size: "max" }),
+        (steps) => runTest(queueInMemory, run(steps)),
       ),
       { numRuns: 60 },
     ),
