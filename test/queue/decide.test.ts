@@ -217,6 +217,15 @@ for (const [name, layer] of QUEUE_LAYERS) {
       }),
     )
 
+    it.effect("an agent's own approvals are a claim: none of them is stored as a decision", () =>
+      Effect.gen(function* () {
+        const queue = yield* QueueService
+        const id = yield* enqueued({ approvals: [{ approver: "ada", note: "looks good to me" }] })
+        expect(yield* queue.read((db) => approvalsOf(db, { entryId: id }))).toEqual([])
+        expect((yield* leased()).cast.approvals).toEqual([{ approver: "ada", note: "looks good to me" }])
+      }),
+    )
+
     it.effect("of a request are kept as intent beside its entries", () =>
       Effect.gen(function* () {
         const queue = yield* QueueService

@@ -361,6 +361,19 @@ for (const [name, layer] of QUEUE_LAYERS) {
         expect(yield* entry(id)).toMatchObject({ state: "failed", reason_code: "ttl_expired" })
       }),
     )
+
+    it.effect("a clock set back and forth between two polls hides no expiry", () =>
+      Effect.gen(function* () {
+        const queue = yield* QueueService
+        yield* TestClock.setTime(START + HOUR)
+        yield* queue.maintain()
+        yield* TestClock.setTime(START)
+        const id = yield* enqueued({ ttlSeconds: 3_600 })
+        yield* TestClock.setTime(START + HOUR)
+        expect(yield* queue.maintain()).toBe(true)
+        expect((yield* entry(id)).reason_code).toBe("ttl_expired")
+      }),
+    )
   })
 
   describe(`unreadable payloads over ${name}`, () => {

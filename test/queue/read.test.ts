@@ -88,6 +88,22 @@ describe("ids", () => {
 })
 
 describe("counts", () => {
+  it.effect("metrics do not load every row: the newest audit row carries them", () =>
+    Effect.gen(function* () {
+      const queue = yield* QueueService
+      yield* landed({ taskId: "landed" })
+      yield* enqueued()
+      const before = yield* queue.counts()
+      expect(before).toMatchObject({ applied: 1, pending: 1 })
+      // With the entries gone, a count over them would give nothing.
+      yield* queue.read((db) => {
+        db.run("PRAGMA foreign_keys = OFF")
+        db.run("DELETE FROM entry")
+      })
+      expect(yield* queue.counts()).toEqual(before)
+    }),
+  )
+
   it.effect("depth is what is not decided, position is what goes before", () =>
     Effect.gen(function* () {
       const queue = yield* QueueService
