@@ -1,5 +1,8 @@
 import * as Layer from "effect/Layer"
+import { AgentHarness } from "./agent/AgentHarness.ts"
 import { type Intake, type IntakeError, intakeLayer } from "./app.ts"
+import { ApplyService } from "./apply/ApplyService.ts"
+import { WorktreeFiles } from "./apply/WorktreeFiles.ts"
 import { CandidateService } from "./candidate/CandidateService.ts"
 import { GuardService } from "./guard/GuardService.ts"
 import { storedGuardMemory } from "./guard/StoredGuardMemory.ts"
@@ -9,6 +12,8 @@ import { Sandbox } from "./platform/Sandbox.ts"
 import type { Environment } from "./platform/Terminal.ts"
 import type { Workspace } from "./platform/Workspace.ts"
 import { WorkspaceFiles } from "./platform/WorkspaceFiles.ts"
+import { LandingBook } from "./worker/LandingBook.ts"
+import { StageKeeper } from "./worker/StageKeeper.ts"
 
 /** The whole graph: what proves and lands changes. Apart from app.ts so that commands that do neither stay light. */
 export type Runtime =
@@ -19,13 +24,27 @@ export type Runtime =
   | GuardService
   | HumanPresence
   | WorkspaceFiles
+  | ApplyService
+  | LandingBook
+  | StageKeeper
+  | AgentHarness
 
 export const runtimeLayer = (
   workspace: Workspace,
   env: Environment,
   options: { readonly create: boolean } = { create: false },
 ): Layer.Layer<Runtime, IntakeError> =>
-  Layer.mergeAll(CandidateService.layer, GuardService.layer, HumanPresence.layer, WorkspaceFiles.layer).pipe(
+  Layer.mergeAll(
+    CandidateService.layer,
+    GuardService.layer,
+    HumanPresence.layer,
+    WorkspaceFiles.layer,
+    AgentHarness.layer,
+    StageKeeper.layer,
+  ).pipe(
+    Layer.provideMerge(ApplyService.layer),
+    Layer.provideMerge(LandingBook.layer),
+    Layer.provide(WorktreeFiles.layer),
     Layer.provide(storedGuardMemory),
     Layer.provideMerge(Sandbox.layer),
     Layer.provideMerge(ProcessRunner.layer),

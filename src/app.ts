@@ -11,6 +11,7 @@ import { cacheDir } from "./platform/cache-dir.ts"
 import { Database, type DatabaseError } from "./platform/Database.ts"
 import type { RepositoryNotFound, RepositoryUnsupported, StoreFailed } from "./platform/git/errors.ts"
 import { GitRepository } from "./platform/git/GitRepository.ts"
+import { HumanPresence } from "./platform/HumanPresence.ts"
 import { Operator } from "./platform/Operator.ts"
 import { PolicyStore } from "./platform/PolicyStore.ts"
 import type { Environment } from "./platform/Terminal.ts"
@@ -49,6 +50,12 @@ export const intakeLayer = (
     ValidatorService.layer(checkPatch),
     GitRepository.layer({ start: workspace.root, cacheDir: cacheDir(env), env }),
   ).pipe(Layer.provideMerge(coreLayer(workspace, env, options)))
+
+/** What a person's decisions need: what they decide about, and whether it is a person. */
+export type Deciding = Intake | HumanPresence
+
+export const decidingLayer = (workspace: Workspace, env: Environment): Layer.Layer<Deciding, IntakeError> =>
+  Layer.merge(intakeLayer(workspace, env), HumanPresence.layer)
 
 /** The validator asks the patch stage without knowing it. */
 const checkPatch: CheckPatch = (bytes, declared) => {

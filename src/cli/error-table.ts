@@ -1,7 +1,8 @@
+import type { LandingFailed } from "../apply/errors.ts"
+import type { ApprovalOutdated, ApprovalRefused } from "../approval/errors.ts"
 import type { MaterializeError } from "../candidate/CandidateService.ts"
 import type { ProposeFailed } from "../intake/history.ts"
 import type { UnknownId, WrongState } from "../operations/errors.ts"
-import type { NoBranch } from "../worker/base.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
 import type {
   ReadError,
@@ -13,10 +14,13 @@ import type { PolicyError } from "../platform/PolicyStore.ts"
 import type { InputUnreadable } from "../platform/read-input.ts"
 import type { Problem } from "../platform/stdio.ts"
 import type { QueueFull } from "../queue/QueueService.ts"
+import type { NoBranch } from "../worker/base.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
 
 /** Every typed error a command can end with. */
 export type AppError =
+  | ApprovalOutdated
+  | ApprovalRefused
   | DatabaseError
   | QueueFull
   | UnknownId
@@ -30,6 +34,7 @@ export type AppError =
   | StoreFailed
   | ProposeFailed
   | MaterializeError
+  | LandingFailed
 
 interface Told {
   readonly code: string
@@ -68,6 +73,17 @@ const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
 
 /** The one table from typed errors to code, hint and exit code. A new error without a row does not compile. */
 const TABLE: Table = {
+  ApprovalRefused: ({ reason, hint }) => ({
+    code: `approval_${reason}`,
+    hint,
+    exit: reason === "bad_name" || reason === "not_sensitive" ? Exit.usage : Exit.approvalMissing,
+  }),
+  ApprovalOutdated: ({ entries }) => ({
+    code: "approval_outdated",
+    hint: `look again: hyperion approve ${entries.join(" ")}`,
+    exit: Exit.approvalMissing,
+    retryable: true,
+  }),
   DatabaseError: ({ fault }) => DATABASE[fault],
   QueueFull: () => ({
     code: "queue_full",
@@ -131,6 +147,14 @@ const TABLE: Table = {
     exit: Exit.failed,
   }),
   SandboxUnavailable: ({ hint }) => ({ code: "sandbox_unavailable", hint, exit: Exit.failed }),
+  LandingFailed: ({ outcome }) => ({
+    code: "landing_failed",
+    hint:
+      outcome === "undone"
+        ? "nothing was landed and nothing was lost; mend what it names and run the worker again"
+        : "the landing's journal is open: start hyperion worker again, it finishes or undoes it",
+    exit: Exit.failed,
+  }),
   ProposeFailed: () => ({
     code: "propose_failed",
     hint: "git log shows the revisions there are",

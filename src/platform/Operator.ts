@@ -4,6 +4,8 @@ import * as Layer from "effect/Layer"
 export interface OperatorShape {
   /** How the log names the person at this terminal. */
   readonly name: string
+  /** Of this process: tells two workers of one operator apart. */
+  readonly processId: number
   /** The operator's environment, read once. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
@@ -12,6 +14,7 @@ export interface OperatorShape {
 export class Operator extends Context.Tag("hyperion/platform/Operator")<Operator, OperatorShape>() {
   static readonly from = (env: OperatorShape["env"]): OperatorShape => ({
     name: env["HYPERION_USER"] || env["USER"] || env["LOGNAME"] || "operator",
+    processId: process.pid,
     env,
   })
   static readonly layer = (env: OperatorShape["env"]) => Layer.succeed(Operator, Operator.from(env))

@@ -23,9 +23,10 @@ import {
 } from "./decide.ts"
 import { type EnqueueItem, type EnqueueOutcome, enqueueAll, prepareItem } from "./enqueue.ts"
 import { type Lease, leaseBatch, promoteDue, reclaimExpired, renewLeases } from "./lease.ts"
-import { DUE, type EntryRow, EXPIRED_LEASES, EXPIRING, PROVEN } from "./queue.sql.ts"
+import { DUE, type EntryRow, EXPIRED_LEASES, EXPIRING, PROVEN, SET_REASON } from "./queue.sql.ts"
 import { depth } from "./read.ts"
 import { type Settled, type Settlement, settleAll } from "./settle.ts"
+import { entryRow } from "./transition.ts"
 
 /** With these items the queue would hold more than `queue.max_depth` undecided entries: try later (exit 75). */
 export class QueueFull extends Data.TaggedError("QueueFull")<{
@@ -100,6 +101,16 @@ export interface QueueServiceShape {
     reason: string,
     actor: string,
   ) => Effect.Effect<EntryRow | null, DatabaseError>
+  /**
+   * One durable transaction over the functions of this folder (`settleAll`, `claimProven`), for steps that must be
+   * stored together.
+   */
+  readonly transact: <A>(body: (db: Sqlite, at: Millis) => A) => Effect.Effect<A, DatabaseError>
+  /** Says why entries stay where they are, without a transition; nothing is written when they say so already. */
+  readonly explain: (
+    ids: readonly number[],
+    reason: { readonly code: string; readonly text: string },
+  ) => Effect.Effect<void, DatabaseError>
   readonly head: () => Effect.Effect<AuditHead, DatabaseError>
   readonly counts: () => Effect.Effect<StateCounts, DatabaseError>
   /** Read-only access for `read.ts`: the body must finish its statements. */
@@ -152,6 +163,14 @@ const make = Effect.gen(function* () {
     approveAll: (approvals) => write((db, at) => approveAll(db, approvals, at), { durable: true }),
     withdraw: (id, withdrawal) => write((db, at) => withdraw(db, id, withdrawal, at), { durable: true }),
     requeue: (id, reason, actor) => write((db, at) => requeue(db, id, reason, actor, at)),
+    transact: (body) => write(body, { durable: true }),
+    explain: Effect.fn("QueueService.explain")(function* (ids, { code, text }) {
+      const silent = yield* database.read((db) => ids.filter((id) => entryRow(db, id)?.reason !== text))
+      if (silent.length === 0) return
+      yield* database.write((db) => {
+        for (const id of silent) db.query(SET_REASON).run(id, code, text)
+      })
+    }),
     head: () => database.read(auditHead),
     counts: () => database.read((db) => auditHead(db).counts),
     read: database.read,

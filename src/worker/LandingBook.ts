@@ -38,10 +38,9 @@ const make = Effect.gen(function* () {
       return database
         .write(
           (db) => {
-            const { lost } = settleAll(db, landing.turns[of], at)
-            // Nothing is visible yet at `begin`; afterwards the bytes are there whoever holds the lease.
-            if (of === "begin" && lost.length > 0)
-              throw new LeaseGone(`lost the lease of entry ${lost.join(", ")}`)
+            const lost = landing.turns[of](db, at) ?? []
+            // Nothing is visible yet at `begin`: one entry that is not ours any more stops them all.
+            if (lost.length > 0) throw new LeaseGone(`lost the lease of entry ${lost.join(", ")}`)
             db.query(row.sql).run(...row.values(at))
           },
           { durable: landing.durable },

@@ -106,19 +106,20 @@ const refusal = (lease: Lease, { kind, path, problem, packet }: EffectsProblem):
   },
 })
 
-/** The commits of these entries on a base. A step that does not fit the tree's shape names its entry. */
+/** The commits of these entries on a base, null when they change nothing. A step that does not fit the tree's shape names its entry. */
 export const planChain = (
   base: Pick<Base, "commit" | "tree">,
   entries: readonly Candidacy[],
   committer: Committer,
   trees: TreeReader,
-): Result<ApplyPlan, Refusal | null> => {
+): Result<ApplyPlan | null, Refusal> => {
   const steps = stepsOf(entries, committer)
+  if (steps.length === 0) return ok(null)
   const planned = planLanding({ baseCommit: base.commit, baseTree: base.tree, steps }, trees)
   if (planned.ok) return planned
   const { entryId, kind, path, message } = planned.error
-  const entry = entries.find(({ lease }) => String(lease.entry.id) === entryId)
-  if (entry === undefined) return fail(null)
+  // Every problem of a chain with steps names one of them.
+  const entry = entries.find(({ lease }) => String(lease.entry.id) === entryId) ?? entries[0]!
   const conflict = kind === "file_in_the_way" || kind === "directory_in_the_way" || kind === "absent"
   return fail({
     lease: entry.lease,

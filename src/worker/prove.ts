@@ -8,8 +8,8 @@ import { materialize, provingGround, type TreeToProve } from "./candidates.ts"
 
 /** How the guards judged a tree. `infra` and `base_red` blame nobody. */
 export type Verdict =
-  | { readonly kind: "green"; readonly outputs: readonly GuardOutput[]; readonly flags: readonly string[] }
-  | { readonly kind: "red"; readonly outputs: readonly GuardOutput[]; readonly output: GuardOutput }
+  | { readonly kind: "green"; readonly outputs: GuardOutput[]; readonly flags: readonly string[] }
+  | { readonly kind: "red"; readonly outputs: GuardOutput[]; readonly output: GuardOutput }
   | { readonly kind: "base_red"; readonly output: GuardOutput }
   | {
       readonly kind: "infra"

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -22,5 +21,5 @@ export default defineCommand({
     once && drain
       ? { message: "--once and --drain do not go together", hint: "hyperion worker --drain" }
       : undefined,
-  run: notImplemented("worker"),
+  run: (context) => import("../actions/worker.ts").then((m) => m.worker(context)),
 })

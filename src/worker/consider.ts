@@ -1,0 +1,113 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { ApplyPlan } from "../apply/plan.ts"
+import type { FailureReport } from "../domain/receipt.ts"
+import { GitRepository } from "../platform/git/GitRepository.ts"
+import type { Lease } from "../queue/lease.ts"
+import { QueueService } from "../queue/QueueService.ts"
+import { approvalsOf } from "../queue/read.ts"
+import type { Settlement } from "../queue/settle.ts"
+import type { Base } from "./base.ts"
+import { makeOverlay } from "./files.ts"
+import { type Candidacy, considerEntry, pathsOf, planChain } from "./plan.ts"
+import type { Happening } from "./report.ts"
+import { happening, refused } from "./settlements.ts"
+
+/** A batch after it was computed in memory: what can land as one chain, what waits for people, what is out. */
+export interface Considered {
+  readonly ready: readonly Candidacy[]
+  /** The commits of `ready`; null when they change nothing, or there are none. */
+  readonly plan: ApplyPlan | null
+  readonly waiting: readonly Candidacy[]
+  readonly settlements: readonly Settlement[]
+  readonly happenings: readonly Happening[]
+}
+
+const refusalHappening = (lease: Lease, kind: "conflict" | "invalid", report: FailureReport): Happening =>
+  happening(lease, kind === "conflict" ? "conflict" : "failed", report.code, report.message)
+
+const strandedBy = (lease: Lease, task: string): Settlement => ({
+  to: "pending",
+  lease,
+  reason: { code: "waiting_for_dependency", text: `it depends on task ${task}, which did not land with it` },
+})
+
+/** The commits of a chain on the base; null when it changes nothing. */
+export const planOn = Effect.fn("worker.planOn")(function* (base: Base, entries: readonly Candidacy[]) {
+  const git = yield* GitRepository
+  const who = yield* git.identity
+  const seconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+  const trees = yield* git.treesAlong(base.tree, pathsOf(entries))
+  return planChain(base, entries, { ...who, seconds, offset: "+0000" }, trees)
+})
+
+/**
+ * Computes every entry on the tree that its landing predecessors leave. One that does not fit is out, and so is, for
+ * now, whatever in the batch depends on it.
+ */
+export const considerBatch = Effect.fn("worker.considerBatch")(function* (
+  leases: readonly Lease[],
+  base: Base,
+) {
+  const settlements: Settlement[] = []
+  const happenings: Happening[] = []
+  let left = leases
+  for (;;) {
+    const { ready, waiting, refusals, stranded } = yield* considerOnce(left, base)
+    for (const { lease, kind, report } of refusals) {
+      settlements.push(refused(lease, kind, report))
+      happenings.push(refusalHappening(lease, kind, report))
+    }
+    settlements.push(...stranded)
+    const planned = yield* planOn(base, ready)
+    if (planned.ok)
+      return { ready, plan: planned.value, waiting, settlements, happenings } satisfies Considered
+    // It fits the files but not the shape of the tree (a file where a folder would be): take it out and compute again.
+    const { lease, kind, report } = planned.error
+    settlements.push(refused(lease, kind, report))
+    happenings.push(refusalHappening(lease, kind, report))
+    const dropped = new Set([...settlements.map((settlement) => settlement.lease)])
+    left = left.filter((one) => !dropped.has(one))
+    const orphans = left.filter((one) => one.cast.change_request.depends_on?.includes(lease.cast.task_id))
+    settlements.push(...orphans.map((orphan) => strandedBy(orphan, lease.cast.task_id)))
+    left = left.filter((one) => !orphans.includes(one))
+  }
+})
+
+const considerOnce = Effect.fn("worker.considerOnce")(function* (leases: readonly Lease[], base: Base) {
+  const queue = yield* QueueService
+  const { policy } = base.policy
+  const paths = leases.flatMap((lease) => lease.cast.change_request.changes.map((change) => change.path))
+  const overlay = yield* makeOverlay(base.tree, [...new Set(paths)], policy.paths)
+  const ready: Candidacy[] = []
+  const waiting: Candidacy[] = []
+  const refusals: { lease: Lease; kind: "conflict" | "invalid"; report: FailureReport }[] = []
+  const stranded: Settlement[] = []
+  const out = new Set<string>()
+  for (const lease of leases) {
+    const task = lease.cast.task_id
+    const missing = lease.cast.change_request.depends_on?.find((on) => out.has(on))
+    if (missing !== undefined) {
+      out.add(task)
+      stranded.push(strandedBy(lease, missing))
+      continue
+    }
+    const approvals = yield* queue.read((db) => approvalsOf(db, { entryId: lease.entry.id }))
+    const considered = yield* considerEntry(lease, overlay, policy, approvals)
+    if (!considered.ok) {
+      out.add(task)
+      refusals.push(considered.error)
+      continue
+    }
+    const entry = considered.value
+    if (!entry.answer.satisfied) {
+      out.add(task)
+      waiting.push(entry)
+      continue
+    }
+    ready.push(entry)
+    // Only what is going to land lies under the entries behind it.
+    for (const { path, after } of entry.change.effects) overlay.put(path, after)
+  }
+  return { ready, waiting, refusals, stranded }
+})

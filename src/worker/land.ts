@@ -1,0 +1,212 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { ApplyService } from "../apply/ApplyService.ts"
+import type { LandingFailed } from "../apply/errors.ts"
+import type { ApplyPlan } from "../apply/plan.ts"
+import type { GuardOutput } from "../domain/guard.ts"
+import { CurrentWorkspace } from "../platform/Workspace.ts"
+import { claimProven } from "../queue/decide.ts"
+import type { Lease } from "../queue/lease.ts"
+import { QueueService } from "../queue/QueueService.ts"
+import { type Settlement, settleAll } from "../queue/settle.ts"
+import { entryRow } from "../queue/transition.ts"
+import type { Base } from "./base.ts"
+import { LandingBook } from "./LandingBook.ts"
+import type { Candidacy } from "./plan.ts"
+import type { Happening } from "./report.ts"
+import { StageKeeper } from "./StageKeeper.ts"
+import { happening, receiptOf, verificationOf } from "./settlements.ts"
+
+export interface LandRequest {
+  readonly base: Base
+  /** In landing order; their approvals are all there. */
+  readonly entries: readonly Candidacy[]
+  /** Their commits; null when none changes anything. */
+  readonly plan: ApplyPlan | null
+  readonly outputs: GuardOutput[]
+  readonly flags: readonly string[]
+  /** `leased`: in_progress under our lease. `proven`: verified, claimed in the same transaction that begins the landing. */
+  readonly from: "leased" | "proven"
+}
+
+export interface LandOutcome {
+  readonly happenings: readonly Happening[]
+  /** The operator's working tree is in the way: asking again at once is pointless. */
+  readonly blocked: boolean
+}
+
+/** Lands a chain with one move of the branch; the queue's states change in the journal's own transactions. */
+export const landChain = Effect.fn("worker.landChain")(function* (request: LandRequest) {
+  const { base, entries, plan } = request
+  const { lease_seconds } = base.policy.policy.queue
+  const turns = turnsOf(request, lease_seconds * 1_000)
+  const first = entries[0]!.lease
+  const queue = yield* QueueService
+  if (plan === null) {
+    yield* queue.transact((db, at) => {
+      if (turns.begin(db, at).length === 0) turns.done(db, at)
+    })
+    return { happenings: entries.map((entry) => landed(entry, null)), blocked: false } satisfies LandOutcome
+  }
+  const apply = yield* ApplyService
+  const book = yield* LandingBook
+  const stages = yield* StageKeeper
+  const { stateDir } = yield* CurrentWorkspace
+  const landingId = `${first.entry.id}-${first.token}-${plan.tip.slice(0, 12)}`
+  yield* book.expect(landingId, turns)
+  const message = `hyperion: land ${entries.length === 1 ? first.cast.task_id : `${entries.length} entries`}`
+  const stageDir = `${stateDir}/stage/${landingId}`
+  return yield* apply.land(plan, { landingId, branch: base.ref, durable: true, stageDir, message }).pipe(
+    Effect.tap((result) => stages.keep(stageDir, result.displaced)),
+    Effect.map((): LandOutcome => {
+      const commits = new Map(plan.steps.map((step) => [step.entryId, step.commit]))
+      return {
+        happenings: entries.map((entry) => landed(entry, commits.get(String(entry.lease.entry.id)) ?? null)),
+        blocked: false,
+      }
+    }),
+    Effect.catchTags({
+      LandingBlocked: (error) => hold(request, `blocked_${error.reason}`, error.message),
+      BaseMoved: (error) => release(request, error.message),
+      LandingFailed: (error) =>
+        error.outcome === "needs_recovery"
+          ? Effect.fail<LandingFailed>(error)
+          : hold(request, "landing_failed", error.message),
+    }),
+  )
+})
+
+const landed = (entry: Candidacy, commit: string | null): Happening =>
+  happening(
+    entry.lease,
+    "landed",
+    null,
+    commit === null ? "it was there already" : `landed as ${commit.slice(0, 12)}`,
+    commit,
+  )
+
+/** What the queue is told at the landing's begin and end. */
+const turnsOf = (request: LandRequest, leaseMs: number) => {
+  const { base, entries, plan, outputs, flags, from } = request
+  const steps = new Map(plan?.steps.map((step, index) => [step.entryId, { step, index }]))
+  const treeAfter = (entry: Candidacy): string => steps.get(idOf(entry))?.step.tree ?? base.tree
+  const treeBefore = (entry: Candidacy): string => {
+    const index = steps.get(idOf(entry))?.index ?? 0
+    return index === 0 ? base.tree : (plan?.steps[index - 1]?.tree ?? base.tree)
+  }
+  const claims = new Map<number, Lease>()
+  const leaseOf = (entry: Candidacy): Lease => claims.get(entry.lease.entry.id) ?? entry.lease
+  return {
+    begin: (db: Parameters<typeof settleAll>[0], at: number): readonly number[] => {
+      if (from === "leased")
+        return settleAll(
+          db,
+          entries.map(
+            (entry): Settlement => ({
+              to: "committing",
+              lease: entry.lease,
+              verification: verificationOf(entry, base, treeAfter(entry), outputs, flags),
+            }),
+          ),
+          at,
+        ).lost
+      return entries.flatMap(({ lease }) => {
+        const claim = claimProven(db, lease.entry.id, lease.worker, at + leaseMs, at)
+        if (claim) claims.set(lease.entry.id, claim)
+        return claim ? [] : [lease.entry.id]
+      })
+    },
+    done: (db: Parameters<typeof settleAll>[0], at: number): void => {
+      settleAll(
+        db,
+        entries.map(
+          (entry): Settlement => ({
+            to: "applied",
+            lease: leaseOf(entry),
+            receipt: (auditSeq) =>
+              receiptOf(
+                {
+                  entry,
+                  baseTree: treeBefore(entry),
+                  resultTree: treeAfter(entry),
+                  provenTree: outputs.length > 0 ? treeAfter(entry) : null,
+                  commit: steps.get(idOf(entry))?.step.commit ?? null,
+                  outputs,
+                  flags,
+                },
+                at,
+                auditSeq,
+              ),
+          }),
+        ),
+        at,
+      )
+    },
+    undone: (db: Parameters<typeof settleAll>[0], at: number): void => {
+      const reason = { code: "landing_undone", text: "the landing was undone; nothing changed" }
+      settleAll(
+        db,
+        entries.map((entry): Settlement => ({ to: "undone", lease: leaseOf(entry), reason })),
+        at,
+      )
+    },
+  }
+}
+
+const idOf = (entry: Candidacy): string => String(entry.lease.entry.id)
+
+/** Proven, but it cannot land just now: it stays verified, no attempt used, and says what is in the way. */
+const hold = Effect.fn("worker.hold")(function* (request: LandRequest, code: string, text: string) {
+  const queue = yield* QueueService
+  const { base, entries, outputs, flags } = request
+  yield* queue.transact((db, at) => {
+    const leased = entries.filter(({ lease }) => isOurs(db, lease))
+    settleAll(
+      db,
+      leased.map(
+        (entry): Settlement => ({
+          to: "verified",
+          lease: entry.lease,
+          verification: verificationOf(entry, base, request.plan?.tipTree ?? base.tree, outputs, flags),
+          reason: { code, text },
+        }),
+      ),
+      at,
+    )
+  })
+  yield* queue.explain(
+    entries.map(({ lease }) => lease.entry.id),
+    { code, text },
+  )
+  return {
+    happenings: entries.map(({ lease }) => happening(lease, "blocked", code, text)),
+    blocked: true,
+  } satisfies LandOutcome
+})
+
+/** Somebody committed first: everything is proven again on the new base, no attempt used. */
+const release = Effect.fn("worker.release")(function* (request: LandRequest, text: string) {
+  const queue = yield* QueueService
+  const at = yield* Clock.currentTimeMillis
+  const ids = request.entries.map(({ lease }) => lease.entry.id)
+  yield* queue.transact((db) =>
+    settleAll(
+      db,
+      request.entries
+        .filter(({ lease }) => isOurs(db, lease))
+        .map(({ lease }): Settlement => ({ to: "pending", lease, reason: { code: "base_moved", text } })),
+      at,
+    ),
+  )
+  yield* queue.baseMoved(ids, request.entries[0]!.lease.worker, { detail: text })
+  return {
+    happenings: request.entries.map(({ lease }) => happening(lease, "waiting", "base_moved", text)),
+    blocked: false,
+  } satisfies LandOutcome
+})
+
+/** Still in_progress under this very lease. */
+export const isOurs = (db: Parameters<typeof settleAll>[0], lease: Lease): boolean => {
+  const row = entryRow(db, lease.entry.id)
+  return row?.state === "in_progress" && row.lease_token === lease.token && row.lease_owner === lease.worker
+}

@@ -1,0 +1,79 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Millis } from "../domain/time.ts"
+import { QueueService } from "../queue/QueueService.ts"
+import type { Happening } from "./report.ts"
+import { StageKeeper } from "./StageKeeper.ts"
+import { leasedTurn, provenTurn, type TurnOptions } from "./turn.ts"
+
+export interface WorkerOptions extends TurnOptions {
+  /** `once`: until something happened to an entry; `drain`: until nothing is runnable; `forever`: until told to stop. */
+  readonly mode: "once" | "drain" | "forever"
+  readonly tell: (happening: Happening) => Effect.Effect<void>
+}
+
+export interface WorkerSummary {
+  readonly landed: number
+  readonly waiting: number
+  readonly conflict: number
+  readonly failed: number
+  readonly retry: number
+  readonly blocked: number
+  /** Entries that this run touched, by what became of them last. */
+  readonly entries: readonly Happening[]
+}
+
+/** How long an idle worker sleeps before it looks again. A look reads; it writes nothing. */
+const IDLE_MS = 200
+/** A blocked entry (dirty file, rebase in progress) is looked at again after this long. */
+const BLOCKED_MS: Millis = 2_000
+
+/** Takes turns until the mode says stop. Proven entries go first: what is finished lands before something new begins. */
+export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptions) {
+  const queue = yield* QueueService
+  const stages = yield* StageKeeper
+  const last = new Map<number, Happening>()
+  const blockedUntil = new Map<number, Millis>()
+  const take = Effect.fn("worker.take")(function* (happenings: readonly Happening[]) {
+    for (const happening of happenings) {
+      const before = last.get(happening.entry_id)
+      last.set(happening.entry_id, happening)
+      // A blocked entry is told once, not at every look.
+      if (before?.outcome !== "blocked" || before.message !== happening.message)
+        yield* options.tell(happening)
+    }
+  })
+
+  for (;;) {
+    yield* queue.maintain()
+    yield* stages.sweep
+    const now = yield* Clock.currentTimeMillis
+    const proven = yield* provenTurn(options, (id) => (blockedUntil.get(id) ?? 0) > now)
+    for (const id of proven.blocked) blockedUntil.set(id, now + BLOCKED_MS)
+    yield* take(proven.happenings)
+    if (options.mode === "once" && proven.happenings.length > 0) break
+    if (proven.busy) continue
+    const leased = yield* leasedTurn(options)
+    for (const { outcome, entry_id } of leased.happenings)
+      if (outcome === "blocked") blockedUntil.set(entry_id, now + BLOCKED_MS)
+    yield* take(leased.happenings)
+    if (options.mode === "once" && leased.happenings.length > 0) break
+    if (leased.busy) continue
+    if (options.mode !== "forever") break
+    yield* Effect.sleep(IDLE_MS)
+  }
+  return summarise([...last.values()])
+})
+
+const summarise = (entries: readonly Happening[]): WorkerSummary => {
+  const count = (outcome: Happening["outcome"]) => entries.filter((entry) => entry.outcome === outcome).length
+  return {
+    landed: count("landed"),
+    waiting: count("waiting"),
+    conflict: count("conflict"),
+    failed: count("failed"),
+    retry: count("retry"),
+    blocked: count("blocked"),
+    entries,
+  }
+}

@@ -1,0 +1,97 @@
+import type { ApprovalRecord } from "../domain/approval.ts"
+import { contentHash } from "../domain/files.ts"
+import type { GuardOutput } from "../domain/guard.ts"
+import type { FailureReport, LandedPatch, Receipt } from "../domain/receipt.ts"
+import { type Millis, toTimestamp } from "../domain/time.ts"
+import type { Lease } from "../queue/lease.ts"
+import type { ApprovalRow } from "../queue/queue.sql.ts"
+import type { Settlement, Verification } from "../queue/settle.ts"
+import type { Base } from "./base.ts"
+import { type Candidacy, verificationBody } from "./plan.ts"
+import type { Happening } from "./report.ts"
+
+export const verificationOf = (
+  entry: Candidacy,
+  base: Pick<Base, "commit" | "tree">,
+  resultTree: string,
+  outputs: GuardOutput[],
+  flags: readonly string[],
+): Verification => ({
+  baseCommit: base.commit,
+  baseTree: base.tree,
+  resultTree,
+  approvalDigest: entry.digest,
+  body: verificationBody(entry, outputs, flags),
+})
+
+/** The counted approvals as the receipt keeps them. */
+const approvalRecords = (entry: Candidacy): ApprovalRecord[] => {
+  const counted = new Set(entry.answer.counted.map((approval) => approval.approver))
+  return entry.approvals
+    .filter((row) => row.decision === "approve" && row.voided_at === null && counted.has(row.approver))
+    .map((row: ApprovalRow) => ({
+      approver: row.approver,
+      timestamp: toTimestamp(row.created_at),
+      digest: row.digest,
+      attested: row.attested === 1,
+      ...(row.note !== null && { note: row.note }),
+      ...(row.role !== null && { role: row.role }),
+      ...(row.signature !== null && { signature: row.signature }),
+    }))
+}
+
+const landedPatches = (entry: Candidacy): LandedPatch[] => {
+  const effects = new Map(entry.change.effects.map((effect) => [effect.path, effect]))
+  return entry.lease.cast.change_request.changes.map((change) => {
+    const effect = effects.get(change.path)
+    return {
+      path: change.path,
+      operation: change.operation,
+      patch_hash: change.patch_hash,
+      before_hash: effect?.before ? contentHash(effect.before) : null,
+      after_hash: effect?.after ? contentHash(effect.after) : null,
+      mode: effect?.after?.mode ?? null,
+    }
+  })
+}
+
+export interface Landed {
+  readonly entry: Candidacy
+  readonly baseTree: string
+  readonly resultTree: string
+  /** The tree its guards ran on; null when none did. */
+  readonly provenTree: string | null
+  readonly commit: string | null
+  readonly outputs: readonly GuardOutput[]
+  readonly flags: readonly string[]
+}
+
+export const receiptOf = (landed: Landed, at: Millis, auditSeq: number): Receipt => ({
+  schema_version: 1,
+  entry_id: landed.entry.lease.entry.id,
+  checksum: landed.entry.lease.cast.checksum,
+  base_tree: landed.baseTree,
+  result_tree: landed.resultTree,
+  verified_as: landed.provenTree ?? "unguarded",
+  patches: landedPatches(landed.entry),
+  guard_outputs: [...landed.outputs],
+  approvals: approvalRecords(landed.entry),
+  flags: [...landed.entry.flags, ...landed.flags],
+  landed_at: toTimestamp(at),
+  commit: landed.commit,
+  audit_seq: auditSeq,
+})
+
+export const happening = (
+  lease: Lease,
+  outcome: Happening["outcome"],
+  code: string | null,
+  message: string,
+  commit: string | null = null,
+): Happening => ({ entry_id: lease.entry.id, task_id: lease.cast.task_id, outcome, commit, code, message })
+
+/** An entry that does not fit: a conflict waits for a new answer, an invalid one is a dead letter. */
+export const refused = (lease: Lease, kind: "conflict" | "invalid", report: FailureReport): Settlement =>
+  kind === "conflict"
+    ? { to: "conflict", lease, report }
+    : { to: "failed", lease, reasonClass: "apply", report }
