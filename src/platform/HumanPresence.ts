@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs"
-import { isatty } from "node:tty"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -78,6 +77,8 @@ const readLine: Effect.Effect<string> = Effect.async((resume) => {
 const live = (env: Environment): HumanPresenceShape => ({
   look: () =>
     Effect.sync(() => {
+      // Asked for when it is needed: loading it takes as long as a bare program to run.
+      const { isatty } = process.getBuiltinModule("node:tty")
       const variable = agentVariable(env)
       const ancestor = variable === null ? agentAncestor() : null
       return {

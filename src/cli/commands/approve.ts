@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -12,21 +11,18 @@ export default defineCommand({
     },
     as: { type: "string", value: "NAME", description: "Approve under this name" },
     note: { type: "string", value: "TEXT", description: "Why" },
-    key: { type: "string", value: "FILE", description: "Sign with this SSH key" },
     acknowledge: {
       type: "string",
       value: "PATH",
       multiple: true,
       description: "Accept the change of this sensitive path",
     },
-    yes: { type: "boolean", description: "Do not ask" },
+    yes: { type: "boolean", description: "Do not ask (only where the policy says unattended)" },
   },
   examples: [
     ['hyperion approve 12 --note "read it"', "Approve what entry 12 would land"],
-    [
-      "hyperion approve 12 --acknowledge package.json --key ~/.ssh/id_ed25519",
-      "Signed, naming a sensitive path",
-    ],
+    ["hyperion approve 12 --acknowledge package.json", "Naming a sensitive path"],
+    ["hyperion approve login 14", "All entries of a request and one more, as one decision"],
   ],
-  run: notImplemented("approve"),
+  run: (context) => import("../actions/decide.ts").then((m) => m.approveEntries(context)),
 })

@@ -1,12 +1,12 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
-    id: {
+    ids: {
       type: "positional",
       value: "ID",
       required: true,
+      multiple: true,
       description: "Entry, cast, task, request or commit",
     },
     note: { type: "string", value: "TEXT", required: true, description: "The reason" },
@@ -15,5 +15,5 @@ export default defineCommand({
     ['hyperion reject 12 --note "wrong approach"', "Refuse an entry"],
     ['hyperion reject login --note "not now"', "Refuse all of a request"],
   ],
-  run: notImplemented("reject"),
+  run: (context) => import("../actions/decide.ts").then((m) => m.rejectEntries(context)),
 })
