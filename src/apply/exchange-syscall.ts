@@ -1,4 +1,4 @@
-import { dlopen, FFIType, read } from "bun:ffi"
+import { dlopen, read } from "bun:ffi"
 
 /** Atomically swaps two names. `unsupported`: not by this system or file system; nothing happened. */
 export type Exchange = (left: string, right: string) => "done" | "unsupported"
@@ -19,8 +19,6 @@ const NAMES: Readonly<Record<number, string>> = {
   30: "EROFS",
 }
 
-const { i32, u32, buffer, ptr } = FFIType
-
 const terminated = (path: string): Buffer => Buffer.from(`${path}\0`)
 
 const failed = (errno: number, path: string): Error =>
@@ -35,8 +33,8 @@ const answer = (result: number, errno: () => number, path: string): "done" | "un
 
 const linux = (library: string): Exchange => {
   const { symbols } = dlopen(library, {
-    renameat2: { args: [i32, buffer, i32, buffer, u32], returns: i32 },
-    __errno_location: { args: [], returns: ptr },
+    renameat2: { args: ["i32", "buffer", "i32", "buffer", "u32"], returns: "i32" },
+    __errno_location: { args: [], returns: "ptr" },
   })
   const errno = () => read.i32(symbols.__errno_location()!, 0)
   return (left, right) =>
@@ -49,8 +47,8 @@ const linux = (library: string): Exchange => {
 
 const darwin = (): Exchange => {
   const { symbols } = dlopen("libSystem.B.dylib", {
-    renamex_np: { args: [buffer, buffer, u32], returns: i32 },
-    __error: { args: [], returns: ptr },
+    renamex_np: { args: ["buffer", "buffer", "u32"], returns: "i32" },
+    __error: { args: [], returns: "ptr" },
   })
   const errno = () => read.i32(symbols.__error()!, 0)
   return (left, right) =>

@@ -73,8 +73,9 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
         )
       }
       const [holder] = holders
-      if (holder && !files.stat(holder.root)) return yield* blocked("worktree_missing", [holder.root])
-      return holder ?? null
+      if (!holder) return null
+      const isThere = yield* touching("stat", holder.root, () => files.stat(holder.root) !== null)
+      return isThere ? holder : yield* blocked("worktree_missing", [holder.root])
     })
 
   const withFolders = <A>(root: string, act: (folders: Folders) => A): A => {

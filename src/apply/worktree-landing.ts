@@ -32,13 +32,13 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
   const { gitDir, root, lock } = worktree
   const folders = openFolders(files, root)
   const exchange = makeExchange(files, folders, worktree.stageDir, git.layout.fileMode)
+  const mark = `${worktree.newIndex}.lock`
   let isLocked = false
   let hasMoved = false
   let isVisible = false
 
   /** The lock appears complete, with our mark in it: its owner can be told at any moment. */
   const takeLock = () => {
-    const mark = `${worktree.newIndex}.lock`
     files.create(mark, Buffer.from(lock.content), 0o666)
     try {
       files.link(mark, lock.path)
@@ -115,7 +115,7 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
     const undone = yield* Effect.try({
       try: () => {
         const result = exchange.undo()
-        if (files.stat(worktree.newIndex)) files.unlink(worktree.newIndex)
+        for (const path of [worktree.newIndex, mark]) if (files.stat(path)) files.unlink(path)
         return result
       },
       catch: (error) => needsRecovery(failedAt("undo", root, error)),
