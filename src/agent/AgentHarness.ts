@@ -17,7 +17,7 @@ type Harness = Policy["agent"]["harness"]
 
 export interface AgentHarnessShape {
   /**
-   * Asks the policy's agent (`HYPERION_AGENT` overrules it) for an assignment. When it gives no answer and the request
+   * Asks the policy's agent (`HYPERION_AGENT` overrules it, a flag both) for an assignment. When it gives no answer and the request
    * spells every change out, the stub's answer comes instead, labelled; an invented one never.
    */
   readonly propose: (assignment: Assignment, context: AgentContext) => Effect.Effect<AgentAnswer, AgentError>
@@ -107,7 +107,7 @@ const make = Effect.gen(function* () {
     assignment: Assignment,
     context: AgentContext,
   ) {
-    const asked = env["HYPERION_AGENT"] || context.policy.harness
+    const asked = context.harness ?? (env["HYPERION_AGENT"] || context.policy.harness)
     const harness = HARNESSES.find((name) => name === asked)
     const unavailable = (detail: string) =>
       new AgentError({
@@ -118,7 +118,7 @@ const make = Effect.gen(function* () {
         transient: false,
       })
     if (!harness)
-      return yield* unavailable(`HYPERION_AGENT is ${quoted(asked)}; it can be ${HARNESSES.join(", ")}`)
+      return yield* unavailable(`there is no agent ${quoted(asked)}; it can be ${HARNESSES.join(", ")}`)
     if (harness === "stub") return yield* fromStub(assignment, context, null, 0)
     if (harness === "command") return yield* fromCommand(runner, env, assignment, context)
     return yield* orStub(assignment, context, unavailable("comes in a later version"), 0)

@@ -11,6 +11,8 @@ export interface AgentContext {
   readonly existing?: ReadonlySet<string>
   /** Where the agent reads. Nothing keeps it from writing there yet. */
   readonly root: string
+  /** Harness named on the command line. */
+  readonly harness?: string
   /** Model named on the command line. */
   readonly model?: string
   /** Names of variables the program may see besides the fixed ones. */

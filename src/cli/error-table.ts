@@ -2,7 +2,10 @@ import type { LandingFailed } from "../apply/errors.ts"
 import type { ApprovalOutdated, ApprovalRefused } from "../approval/errors.ts"
 import type { MaterializeError } from "../candidate/CandidateService.ts"
 import type { ProposeFailed } from "../intake/history.ts"
+import type { NeedsYes } from "../operations/config.ts"
 import type { UnknownId, WrongState } from "../operations/errors.ts"
+import type { NeedsClarification, NotARequest } from "../operations/request.ts"
+import type { SettingsInvalid } from "../operations/settings.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
 import type {
   ReadError,
@@ -13,6 +16,7 @@ import type {
 import type { PolicyError } from "../platform/PolicyStore.ts"
 import type { InputUnreadable } from "../platform/read-input.ts"
 import type { Problem } from "../platform/stdio.ts"
+import type { UserConfigInvalid } from "../platform/user-config.ts"
 import type { QueueFull } from "../queue/QueueService.ts"
 import type { NoBranch } from "../worker/base.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
@@ -26,6 +30,9 @@ export type AppError =
   | UnknownId
   | WrongState
   | InputUnreadable
+  | NeedsYes
+  | SettingsInvalid
+  | UserConfigInvalid
   | NoBranch
   | PolicyError
   | ReadError
@@ -35,6 +42,8 @@ export type AppError =
   | ProposeFailed
   | MaterializeError
   | LandingFailed
+  | NotARequest
+  | NeedsClarification
 
 interface Told {
   readonly code: string
@@ -73,6 +82,17 @@ const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
 
 /** The one table from typed errors to code, hint and exit code. A new error without a row does not compile. */
 const TABLE: Table = {
+  NeedsYes: () => ({ code: "needs_yes", hint: "add --yes", exit: Exit.usage }),
+  SettingsInvalid: ({ problems }) => ({
+    code: "setting_invalid",
+    hint: problems[0]?.hint ?? "hyperion config --show-origin",
+    exit: Exit.usage,
+  }),
+  UserConfigInvalid: ({ violations }) => ({
+    code: "user_config_invalid",
+    hint: violations[0]?.hint ?? "docs/SCHEMAS.md lists the keys",
+    exit: Exit.usage,
+  }),
   ApprovalRefused: ({ reason, hint }) => ({
     code: `approval_${reason}`,
     hint,
@@ -154,6 +174,16 @@ const TABLE: Table = {
         ? "nothing was landed and nothing was lost; mend what it names and run the worker again"
         : "the landing's journal is open: start hyperion worker again, it finishes or undoes it",
     exit: Exit.failed,
+  }),
+  NotARequest: ({ violations }) => ({
+    code: violations[0]?.code ?? "not_a_request",
+    hint: violations[0]?.hint ?? "docs/SCHEMAS.md describes a task request",
+    exit: Exit.rejected,
+  }),
+  NeedsClarification: ({ requestId }) => ({
+    code: "needs_clarification",
+    hint: `answer in the request's context or changes and run hyperion request again; ${requestId} is kept`,
+    exit: Exit.usage,
   }),
   ProposeFailed: () => ({
     code: "propose_failed",

@@ -15,6 +15,7 @@ import {
   PUT_REQUEST,
   REQUEST,
   REQUESTS_IN_STATE,
+  TASKS_OF_REQUEST,
 } from "./request.sql.ts"
 
 export type RequestState = "needs_clarification" | "split" | "enqueued"
@@ -54,6 +55,8 @@ export interface RequestStoreShape {
     limit: number,
   ) => Effect.Effect<readonly StoredRequest[], DatabaseError>
   readonly assignment: (taskId: string) => Effect.Effect<Assignment | null, DatabaseError>
+  /** Tasks a request was split into, in order; empty when it is not known. */
+  readonly tasksOf: (requestId: string) => Effect.Effect<readonly string[], DatabaseError>
   readonly recordRun: (run: AgentRun) => Effect.Effect<void, DatabaseError>
 }
 
@@ -105,6 +108,13 @@ const make = Effect.gen(function* () {
         const body = db.query<{ body: string }, [string]>(ASSIGNMENT).get(taskId)?.body
         return body === undefined ? null : JSON.parse(body)
       }),
+    tasksOf: (requestId) =>
+      database.read((db) =>
+        db
+          .query<{ task_id: string }, [string]>(TASKS_OF_REQUEST)
+          .all(requestId)
+          .map((row) => row.task_id),
+      ),
     recordRun: (run) =>
       database.write((db) => {
         db.query(INSERT_AGENT_RUN).run(

@@ -13,3 +13,5 @@ export const ASSIGNMENT = "SELECT body FROM assignment WHERE task_id = ?"
 export const INSERT_AGENT_RUN = `INSERT INTO agent_run
     (task_id, agent, model, outcome, prompt, answer, usage, started_at, duration_ms)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+export const TASKS_OF_REQUEST =
+  "SELECT task_id FROM assignment WHERE request_id = ? ORDER BY length(task_id), task_id"

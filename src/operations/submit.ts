@@ -39,6 +39,8 @@ export interface SubmitOptions {
   readonly dryRun: boolean
   /** The door's own default where the policy says nothing: `known` for agents, `open` for people. */
   readonly tasks: "known" | "open"
+  /** Assignments that are not stored (a dry run's); the stored ones are found by task. */
+  readonly assignments?: ReadonlyMap<string, Assignment>
 }
 
 /** Casts in one transaction: long enough to be fast, short enough not to hold the write lock. */
@@ -171,7 +173,10 @@ const validate = Effect.fn("operations.validate")(function* (
   const requests = yield* RequestStore
   const { policy } = base.policy
   const taskId = (value as { task_id?: unknown })?.task_id
-  const assignment = typeof taskId === "string" ? yield* requests.assignment(taskId) : null
+  const assignment =
+    typeof taskId === "string"
+      ? (options.assignments?.get(taskId) ?? (yield* requests.assignment(taskId)))
+      : null
   return yield* validator
     .validate({ document: value, policy, tasks: policy.tasks ?? options.tasks, assignment })
     .pipe(

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -15,5 +14,5 @@ export default defineCommand({
     ["hyperion orchestrate request.json", "Print the assignments"],
     ["hyperion orchestrate request.json --out taskjson/login.json", "Keep them as a bundle"],
   ],
-  run: notImplemented("orchestrate"),
+  run: (context) => import("../actions/request.ts").then((m) => m.orchestrate(context)),
 })

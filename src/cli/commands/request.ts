@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -18,5 +17,5 @@ export default defineCommand({
     ["hyperion request request.json", "Clarify, split, ask the agent, enqueue its answers"],
     ["hyperion request - --dry-run < request.json", "Show the assignments and answers, enqueue nothing"],
   ],
-  run: notImplemented("request"),
+  run: (context) => import("../actions/request.ts").then((m) => m.request(context)),
 })
