@@ -68,10 +68,12 @@ const rawOn = (name: string) => {
   let seq = 0
   const log = (event: string, id: number | null, data: string) =>
     audit.run(++seq, Date.now(), event, id, id === null ? null : seq - 1, "worker-1", data, COUNTS, HASH)
+  const begin = statement("BEGIN IMMEDIATE")
+  const commit = statement("COMMIT")
   const transaction = <A>(body: () => A): A => {
-    db.run("BEGIN IMMEDIATE")
+    begin.run()
     const value = body()
-    db.run("COMMIT")
+    commit.run()
     return value
   }
   const enqueue = ({ cast, priority }: EnqueueItem, body: string) => {

@@ -14,7 +14,7 @@ export interface AuditLogRow {
   readonly hash: string
 }
 
-export const ROWS_AFTER = "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
+export const ROWS_AFTER = "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ? + 0"
 export const DATA_OF_ROW = "SELECT data FROM audit WHERE seq = ?"
 
 /** An entry with everything the log can prove about it. Bodies are null when there are none. */
@@ -38,7 +38,7 @@ export const ENTRIES_AFTER = `SELECT e.id, e.cast_id, e.checksum, e.request_id, 
     e.priority, e.state, e.audit_seq, p.body, r.body AS receipt, v.result_tree, v.approval_digest
   FROM entry e LEFT JOIN entry_payload p ON p.id = e.id LEFT JOIN receipt r ON r.entry_id = e.id
     LEFT JOIN verification v ON v.entry_id = e.id
-  WHERE e.id > ? ORDER BY e.id LIMIT ?`
+  WHERE e.id > ? ORDER BY e.id LIMIT ? + 0`
 
 export interface StoredDecision {
   readonly id: number
@@ -54,4 +54,4 @@ export interface StoredDecision {
   readonly signature: string | null
   readonly acknowledged: string
 }
-export const DECISIONS_AFTER = "SELECT * FROM approval WHERE id > ? ORDER BY id LIMIT ?"
+export const DECISIONS_AFTER = "SELECT * FROM approval WHERE id > ? ORDER BY id LIMIT ? + 0"

@@ -140,10 +140,10 @@ const open = ({ file, create, durable = false, busyTimeoutMs = BUSY_TIMEOUT_MS }
           const full = options?.durable === true && !durable
           if (full) db.run("PRAGMA synchronous = FULL")
           try {
-            db.run("BEGIN IMMEDIATE")
+            db.query("BEGIN IMMEDIATE").run()
             try {
               const value = body(db)
-              db.run("COMMIT")
+              db.query("COMMIT").run()
               return value
             } catch (error) {
               // A full disk or an I/O error may have rolled back already.

@@ -126,8 +126,9 @@ const make = Effect.gen(function* () {
   const write = <A>(body: (db: Sqlite, at: Millis) => A, options?: { readonly durable?: boolean }) =>
     Effect.flatMap(now, (at) => database.write((db) => body(db, at), options))
 
+  // Untraced: a span costs as much as three statements. Who calls in a loop traces the loop.
   const service: QueueServiceShape = {
-    enqueue: Effect.fn("QueueService.enqueue")(function* (items, options) {
+    enqueue: Effect.fnUntraced(function* (items, options) {
       const at = options.at ?? (yield* now)
       const prepared = items.map(prepareItem)
       const outcomes = yield* database.write((db) => {
@@ -138,7 +139,7 @@ const make = Effect.gen(function* () {
         return yield* new QueueFull({ depth: outcomes, limit: options.maxDepth })
       return outcomes
     }),
-    lease: Effect.fn("QueueService.lease")(function* (worker, leaseMs, limit) {
+    lease: Effect.fnUntraced(function* (worker, leaseMs, limit) {
       for (;;) {
         const { leases, dropped } = yield* write((db, at) => leaseBatch(db, { worker, at, leaseMs, limit }))
         if (leases.length > 0 || dropped === 0) return leases
@@ -149,7 +150,7 @@ const make = Effect.gen(function* () {
     proven: (limit) => database.read((db) => db.query<EntryRow, [number]>(PROVEN).all(limit)),
     claimProven: (id, worker, leaseMs) => write((db, at) => claimProven(db, id, worker, at + leaseMs, at)),
     baseMoved: (ids, actor, detail) => write((db, at) => baseMoved(db, ids, actor, detail, at)),
-    maintain: Effect.fn("QueueService.maintain")(function* () {
+    maintain: Effect.fnUntraced(function* () {
       const at = yield* now
       // Looked at first without the write lock: an idle queue is only read.
       if (!(yield* database.read((db) => somethingDue(db, at)))) return false

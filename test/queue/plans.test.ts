@@ -1,4 +1,4 @@
-import { describe, expect } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { Database } from "../../src/platform/Database.ts"
 import * as sql from "../../src/queue/queue.sql.ts"
@@ -62,6 +62,11 @@ const BY_KEY = [
 
 /** Sorts one entry's dependents; nothing sorts the backlog. */
 const MAY_SORT = new Set<string>(["WAITING_DEPENDENTS"])
+
+test("no statement is compiled again at every run because the planner peeks at its LIMIT", () => {
+  expect(Object.entries(statements).filter(([, text]) => /LIMIT \?\d*\s*$/.test(String(text)))).toEqual([])
+  expect(sql.listQuery({ limit: 1 }).sql).toEndWith("LIMIT ? + 0")
+})
 
 describe("query plans", () => {
   for (const [name, index] of Object.entries(INDEXED))
