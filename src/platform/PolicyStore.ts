@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { sha256Hex } from "../domain/hash.ts"
 import { DEFAULT_POLICY, type Policy } from "../domain/policy.ts"
 import { type PolicyDocument, parsePolicy } from "../domain/policy-document.ts"
 import type { Violation } from "../domain/violation.ts"
@@ -67,13 +68,27 @@ export interface PolicyStoreShape {
   readonly load: <E>(
     tracked: Effect.Effect<Uint8Array | null, E>,
   ) => Effect.Effect<LoadedPolicy, PolicyError | DatabaseError | E>
-  /** Records the workspace's file as trusted; refuses a malformed one. */
-  readonly trust: (actor: string) => Effect.Effect<PolicyDocument, PolicyError | DatabaseError>
+  /**
+   * Records the workspace's file as trusted; refuses a malformed one, and one whose digest is not `expected`: what was
+   * shown to a person must be what they trust.
+   */
+  readonly trust: (
+    actor: string,
+    expected?: string,
+  ) => Effect.Effect<PolicyDocument, PolicyError | DatabaseError>
+  /** What was last trusted; null when nothing was. `text` is null where only its digest is known. */
+  readonly lastTrusted: () => Effect.Effect<
+    { readonly digest: string; readonly text: string | null } | null,
+    DatabaseError
+  >
   /** The workspace's file as it is now, trusted or not. */
   readonly workingCopy: () => Effect.Effect<Uint8Array | null, PolicyUnreadable>
 }
 
 const TRUSTED = "policy_trusted"
+/** The trusted file itself, so that the next edit can be shown against it. */
+const TRUSTED_TEXT = "policy_trusted_text"
+
 const make = Effect.gen(function* () {
   const database = yield* Database
   const workspace = yield* CurrentWorkspace
@@ -95,9 +110,17 @@ const make = Effect.gen(function* () {
       : Effect.fail(new PolicyInvalid({ source, violations: parsed.error }))
   }
 
-  const trustedDigest = database.read(
-    (db) => db.query<{ value: string }, [string]>(GET_META).get(TRUSTED)?.value ?? null,
-  )
+  const meta = (key: string) =>
+    database.read((db) => db.query<{ value: string }, [string]>(GET_META).get(key)?.value ?? null)
+  const trustedDigest = meta(TRUSTED)
+
+  const lastTrusted: PolicyStoreShape["lastTrusted"] = () =>
+    Effect.gen(function* () {
+      const digest = yield* trustedDigest
+      if (digest === null) return null
+      const text = yield* meta(TRUSTED_TEXT)
+      return { digest, text: text !== null && sha256Hex(text) === digest ? text : null }
+    })
 
   const load: PolicyStoreShape["load"] = (tracked) =>
     Effect.gen(function* () {
@@ -117,14 +140,17 @@ const make = Effect.gen(function* () {
       return { policy, source: "workspace" as const, digest, given }
     })
 
-  const trust: PolicyStoreShape["trust"] = Effect.fn("PolicyStore.trust")(function* (actor) {
+  const trust: PolicyStoreShape["trust"] = Effect.fn("PolicyStore.trust")(function* (actor, expected) {
     const bytes = yield* workingCopy()
     if (bytes === null) return yield* new PolicyUnreadable({ file: workspace.policyFile, code: "ENOENT" })
     const document = yield* parse(bytes, "workspace")
+    if (expected !== undefined && document.digest !== expected)
+      return yield* new PolicyUntrusted({ found: document.digest, trusted: expected })
     const at = yield* Clock.currentTimeMillis
     yield* database.write(
       (db) => {
         db.query(SET_META).run(TRUSTED, document.digest)
+        db.query(SET_META).run(TRUSTED_TEXT, new TextDecoder().decode(bytes))
         auditAppender(db, at).append({
           event: "policy_trusted",
           actor,
@@ -137,7 +163,7 @@ const make = Effect.gen(function* () {
     return document
   })
 
-  return { load, trust, workingCopy } satisfies PolicyStoreShape
+  return { load, trust, lastTrusted, workingCopy } satisfies PolicyStoreShape
 })
 
 /** Finds the policy that may judge, and refuses one that nobody trusted. */

@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -9,5 +8,5 @@ export default defineCommand({
     ["hyperion config", "The configuration in force"],
     ["hyperion config --show-origin", "And where each value comes from"],
   ],
-  run: notImplemented("config show"),
+  run: (context) => import("../actions/config.ts").then((m) => m.configShow(context)),
 })

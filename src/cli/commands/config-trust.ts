@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -9,5 +8,5 @@ export default defineCommand({
     ["hyperion config trust", "Read the policy's differences, then trust it"],
     ["hyperion config trust --yes", "Trust it without asking"],
   ],
-  run: notImplemented("config trust"),
+  run: (context) => import("../actions/config.ts").then((m) => m.configTrust(context)),
 })
