@@ -22,7 +22,8 @@ const fileName = (text: string): string => text.replace(/[^\w.-]/g, "_")
 export const makeLanding = (dependencies: LandingDependencies) => {
   const { git, files, journal } = dependencies
   const { moveRef, moveRefBack } = makeRefMoves(git)
-  const { expectBase, holderOf, lookAt, refuseKinds, refuseConversions } = makeSurroundings(dependencies)
+  const { expectBase, holderOf, lookAt, refuseKinds, refuseLocked, refuseConversions } =
+    makeSurroundings(dependencies)
 
   const recordOf = (
     plan: ApplyPlan,
@@ -151,12 +152,19 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       }
     })
 
-  const land = (plan: ApplyPlan, options: LandOptions): Effect.Effect<LandingResult, LandError> =>
+  const land = (plan: ApplyPlan, asked: LandOptions): Effect.Effect<LandingResult, LandError> =>
     Effect.gen(function* () {
-      const { branch, durable } = options
+      const branch = yield* Effect.mapError(git.finalRef(asked.branch), (error) =>
+        failedAt("read", asked.branch, error),
+      )
+      const { durable } = asked
+      const options = { ...asked, branch }
       yield* expectBase(branch, plan.baseCommit)
       const holder = yield* holderOf(branch)
-      if (holder) yield* refuseKinds(plan)
+      if (holder) {
+        yield* refuseKinds(plan)
+        yield* refuseLocked(holder)
+      }
       const look = holder && (yield* lookAt(holder, plan, null))
       yield* Effect.mapError(git.writeObjects(plan.objects, { durable }), (error) =>
         failedAt("write objects of", branch, error),

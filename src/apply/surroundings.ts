@@ -106,6 +106,14 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
       return result.ok ? result.value : yield* result.error
     })
 
+  /** A glance, so that waiting for somebody's lock writes nothing; the lock itself decides. */
+  const refuseLocked = (holder: Worktree) =>
+    Effect.gen(function* () {
+      const path = `${holder.gitDir}/index.lock`
+      const isTaken = yield* touching("stat", path, () => files.stat(path) !== null)
+      if (isTaken) return yield* blocked("index_locked", [path])
+    })
+
   /** Kinds of files that we do not check out. */
   const refuseKinds = (plan: ApplyPlan) => {
     const of = (mode: string) =>
@@ -137,5 +145,5 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
       )
     })
 
-  return { expectBase, holderOf, lookAt, refuseKinds, refuseConversions }
+  return { expectBase, holderOf, lookAt, refuseKinds, refuseLocked, refuseConversions }
 }

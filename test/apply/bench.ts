@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { ApplyService } from "../../src/apply/ApplyService.ts"
-import { LandingJournal, type LandingRecord } from "../../src/apply/LandingJournal.ts"
+import { LandingJournal } from "../../src/apply/LandingJournal.ts"
 import type { LandingStep } from "../../src/apply/plan.ts"
 import { type FileOperations, WorktreeFiles } from "../../src/apply/WorktreeFiles.ts"
 import type { FileEffect, FileMode, FileState } from "../../src/domain/files.ts"
@@ -11,7 +11,7 @@ import { GitRepository, type GitRepositoryShape } from "../../src/platform/git/G
 import type { Signature } from "../../src/platform/git/objects.ts"
 import { type Fixture, makeFixture } from "../git/fixture.ts"
 import { runLive } from "../support/effect.ts"
-import { recordingJournal } from "./journal.ts"
+import { type RecordingJournal, recordingJournal } from "./journal.ts"
 
 export const AGENT: Signature = {
   name: "An Agent",
@@ -55,7 +55,7 @@ export const stepsOn = (
 
 export interface Bench extends Fixture {
   /** What the journal was told: `begin`, `done`, `undone`, with the records. */
-  readonly journal: { readonly calls: string[]; readonly records: LandingRecord[] }
+  readonly journal: RecordingJournal
   /** The files of a commit. */
   readonly filesOf: (commit: string) => ReadonlyMap<string, FileState>
   readonly steps: (

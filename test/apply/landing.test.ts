@@ -214,6 +214,14 @@ describe("other places", () => {
     expect(read("a.txt")).toBe("a\n")
   })
 
+  test("a symbolic branch: what it stands for moves, with the working tree that is on it", async () => {
+    bench.git("symbolic-ref", "refs/heads/alias", "refs/heads/main")
+    const result = await landed(bench.steps([{ "a.txt": "a2\n" }]), { branch: "alias" })
+    expect(result).toMatchObject({ branch: "refs/heads/main", worktree: bench.root })
+    expectClean()
+    expect(bench.git("symbolic-ref", "refs/heads/alias")).toBe("refs/heads/main")
+  })
+
   test("a bare repository", async () => {
     bench.git("clone", "-q", "--bare", ".", "../bare.git")
     const start = `${bench.folder}/bare.git`
@@ -301,6 +309,7 @@ describe("blocked, with nothing changed", () => {
     bench.git("merge", "--abort")
     writeFileSync(`${bench.root}/.git/index.lock`, "")
     await expectBlocked("index_locked", [`${bench.root}/.git/index.lock`])
+    expect(bench.journal.calls).toEqual([])
     expect(readFileSync(`${bench.root}/.git/index.lock`, "utf8")).toBe("")
     unlinkSync(`${bench.root}/.git/index.lock`)
     bench.write({ "other.txt": "main\n" })
@@ -441,6 +450,37 @@ describe("others at the same time", () => {
     expect(readdirSync(`${bench.folder}/outside`)).toEqual(["b.txt"])
     expect(readFileSync(`${bench.folder}/outside/b.txt`, "utf8")).toBe("b\n")
   })
+})
+
+test("a lock taken after the first glance blocks as well, and stays", async () => {
+  const lock = `${bench.root}/.git/index.lock`
+  const result = await landing(
+    bench.steps([{ "a.txt": "a2\n" }]),
+    {},
+    {
+      git: (live) => ({
+        ...live,
+        writeObjects: (objects, how) =>
+          Effect.zipRight(
+            Effect.sync(() => writeFileSync(lock, "")),
+            live.writeObjects(objects, how),
+          ),
+      }),
+    },
+  )
+  expect(result).toMatchObject({ left: { _tag: "LandingBlocked", reason: "index_locked", paths: [lock] } })
+  expect(readFileSync(lock, "utf8")).toBe("")
+  expect(bench.journal.calls).toEqual(["begin", "undone"])
+  expect(existsSync(bench.stageDir)).toBe(false)
+})
+
+test("a journal that cannot be written stops the landing before anything is visible", async () => {
+  bench.journal.fail = true
+  const result = await landing(bench.steps([{ "a.txt": "a2\n" }]))
+  expect(result).toMatchObject({ left: { _tag: "LandingFailed", code: "JournalFailed", outcome: "undone" } })
+  expect(leftovers(bench)).toEqual([])
+  expect(read("a.txt")).toBe("a\n")
+  expectClean()
 })
 
 describe("a file system without exchange", () => {

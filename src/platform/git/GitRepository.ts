@@ -22,7 +22,7 @@ import { addObjects, flushPaths } from "./object-store.ts"
 import { type Commit, type GitObject, type Oid, ZERO_OID } from "./objects.ts"
 import { makeOwnGitDir } from "./own-git-dir.ts"
 import { type Environment, type GitAnswer, type GitCall, gitFailed, runGit, runGitOk } from "./process.ts"
-import { followRef, readRef } from "./refs.ts"
+import { finalRef, followRef, readRef } from "./refs.ts"
 import { parseTree, type TreeEntry } from "./tree.ts"
 import {
   type BlobEntry,
@@ -76,6 +76,8 @@ export interface GitRepositoryShape {
   readonly head: Effect.Effect<Head, GitFailed>
   /** Follows symbolic refs; null when the ref does not exist. `name` is full (`refs/heads/main`) or `HEAD`. */
   readonly resolveRef: (name: string) => Effect.Effect<Oid | null, GitFailed>
+  /** The ref that symbolic refs from `name` end at, existing or not. */
+  readonly finalRef: (name: string) => Effect.Effect<string, GitFailed>
   /** Pipelined through one process; null per object the store lacks. */
   readonly readObjects: (oids: readonly Oid[]) => Effect.Effect<readonly (GitObject | null)[], ReadError>
   readonly readBlobs: (oids: readonly Oid[]) => Effect.Effect<readonly Uint8Array[], ReadError>
@@ -262,6 +264,11 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
     ownGitDir,
     head,
     resolveRef,
+    finalRef: Effect.fn("GitRepository.finalRef")((name: string) =>
+      isReftable
+        ? Effect.map(ask(["symbolic-ref", "--quiet", name]), (target) => target ?? name)
+        : Effect.sync(() => finalRef(layout, name)),
+    ),
     worktrees,
     updateRef,
     checkAttributes,

@@ -72,3 +72,6 @@ export const followRef = (
   }
   return { ref, oid: null }
 }
+
+/** The ref that a chain of symbolic refs ends at, existing or not; a plain ref is its own end. */
+export const finalRef = (home: RefHome, name: string): string => followRef(home, name).ref

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { RepositoryLayout } from "./layout.ts"
+import { finalRef } from "./refs.ts"
 
 /** A merge, rebase … that the operator has begun and not finished. */
 export type Operation = "merge" | "rebase" | "cherry-pick" | "revert" | "bisect"
@@ -44,10 +45,12 @@ const asBranch = (text: string | null): string | null => {
   return text.startsWith("refs/") ? text : `refs/heads/${text}`
 }
 
-const describe = (root: string, gitDir: string): Worktree => ({
+const asBranchOfHead = (ref: string): string | null => (ref === "HEAD" ? null : ref)
+
+const describe = (root: string, gitDir: string, commonDir: string): Worktree => ({
   root,
   gitDir,
-  branch: /^ref:\s*(\S+)$/.exec(readLine(`${gitDir}/HEAD`) ?? "")?.[1] ?? null,
+  branch: asBranchOfHead(finalRef({ gitDir, commonDir }, "HEAD")),
   returnsTo: asBranch(
     readLine(`${gitDir}/rebase-merge/head-name`) ??
       readLine(`${gitDir}/rebase-apply/head-name`) ??
@@ -76,13 +79,14 @@ const mainRoot = (layout: RepositoryLayout): string | null => {
  */
 export const listWorktrees = (layout: RepositoryLayout): readonly Worktree[] => {
   const main = mainRoot(layout)
-  const found = main === null ? [] : [describe(main, layout.commonDir)]
+  const found = main === null ? [] : [describe(main, layout.commonDir, layout.commonDir)]
   for (const id of linkedIds(layout.commonDir)) {
     const gitDir = `${layout.commonDir}/worktrees/${id}`
     const pointer = readLine(`${gitDir}/gitdir`)
     if (pointer === null) continue
     const root = dirname(resolve(gitDir, pointer))
-    if (existsSync(root) || existsSync(`${gitDir}/locked`)) found.push(describe(root, gitDir))
+    if (existsSync(root) || existsSync(`${gitDir}/locked`))
+      found.push(describe(root, gitDir, layout.commonDir))
   }
   return found
 }
