@@ -2,6 +2,7 @@ import { describe, expect } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as TestClock from "effect/TestClock"
+import { toTimestamp } from "../../src/domain/time.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { approvalsOf, deadLetters, verificationOf } from "../../src/queue/read.ts"
 import { START, withLayer } from "../support/effect.ts"
@@ -51,7 +52,7 @@ for (const [name, layer] of QUEUE_LAYERS) {
         expect((yield* entry(id)).expires_at).toBe(START + 15 * DAY)
         expect(yield* queue.maintain()).toBe(false)
         const lease = yield* leased()
-        expect(lease.cast.created_at).toBe(new Date(START).toISOString())
+        expect(lease.cast.created_at).toBe(toTimestamp(START))
         yield* settled(lease, "pending")
         yield* TestClock.adjust(7 * DAY)
         yield* queue.maintain()
