@@ -97,6 +97,15 @@ export const submit = Effect.fn("operations.submit")(function* (
   return results
 })
 
+/** The cast one document makes, or why it makes none. */
+export const castOf = Effect.fn("operations.castOf")(function* (document: Document, options: SubmitOptions) {
+  const base = yield* currentBase()
+  const [made] = yield* prepare(document, base, options.at ?? (yield* Clock.currentTimeMillis), options)
+  return isRejected(made!)
+    ? { ok: false as const, submission: made }
+    : { ok: true as const, cast: made!.item.cast }
+})
+
 const submission = ({ where, item }: Prepared, outcome: EnqueueOutcome | null): Submission => {
   const common = {
     where,

@@ -60,6 +60,8 @@ export interface QueueServiceShape {
     worker: string,
     leaseMs: Millis,
     limit: number,
+    /** Only this entry, and only when it is ready. */
+    only?: number,
   ) => Effect.Effect<readonly Lease[], DatabaseError>
   /** Extends leases to now + `leaseMs`; returns the entries whose lease is lost, which their history then says. */
   readonly renew: (
@@ -139,9 +141,11 @@ const make = Effect.gen(function* () {
         return yield* new QueueFull({ depth: outcomes, limit: options.maxDepth })
       return outcomes
     }),
-    lease: Effect.fnUntraced(function* (worker, leaseMs, limit) {
+    lease: Effect.fnUntraced(function* (worker, leaseMs, limit, only) {
       for (;;) {
-        const { leases, dropped } = yield* write((db, at) => leaseBatch(db, { worker, at, leaseMs, limit }))
+        const { leases, dropped } = yield* write((db, at) =>
+          leaseBatch(db, { worker, at, leaseMs, limit, ...(only !== undefined && { only }) }),
+        )
         if (leases.length > 0 || dropped === 0) return leases
       }
     }),

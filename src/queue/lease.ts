@@ -10,6 +10,7 @@ import {
   LEASE,
   PAYLOAD_BY_ID,
   READY,
+  READY_ONE,
   RENEW,
   WAITING_DEPENDENTS,
 } from "./queue.sql.ts"
@@ -32,6 +33,8 @@ export interface LeaseOptions {
   readonly leaseMs: number
   /** At most this many. Entries that wait only for others of the same batch come with them, after them. */
   readonly limit: number
+  /** Only this entry, and only when it is ready. */
+  readonly only?: number
 }
 
 /** The stored cast; null when it cannot be read or is not what its checksum says: never to be landed. */
@@ -57,10 +60,13 @@ export interface LeaseBatch {
  * Claims the best ready entries, attempts counted before any work. With `dropped` > 0 and no leases there may be more
  * to claim: one call stays bounded.
  */
-export const leaseBatch = (db: Database, { worker, at, leaseMs, limit }: LeaseOptions): LeaseBatch => {
-  const chosen = db.query<EntryRow, [number]>(READY).all(limit)
+export const leaseBatch = (db: Database, { worker, at, leaseMs, limit, only }: LeaseOptions): LeaseBatch => {
+  const chosen =
+    only === undefined
+      ? db.query<EntryRow, [number]>(READY).all(limit)
+      : db.query<EntryRow, [number]>(READY_ONE).all(only)
   if (chosen.length === 0) return { leases: [], dropped: 0 }
-  if (chosen.length < limit) followChains(db, chosen, limit)
+  if (only === undefined && chosen.length < limit) followChains(db, chosen, limit)
   const audit = auditAppender(db, at)
   const leases: Lease[] = []
   const left = new Set<number>()

@@ -72,6 +72,8 @@ export const COUNT_UP = `INSERT INTO meta (key, value) VALUES (?1, CAST(?2 AS TE
 // ── lease ────────────────────────────────────────────────────────────────────────────────────────────────────────
 export const READY = `SELECT * FROM entry WHERE state = 'pending' AND blockers = 0 AND held = 0
   ORDER BY rank, id LIMIT ? + 0`
+export const READY_ONE =
+  "SELECT * FROM entry WHERE id = ? AND state = 'pending' AND blockers = 0 AND held = 0"
 export const WAITING_DEPENDENTS = `SELECT e.* FROM entry_dependency d JOIN entry e ON e.id = d.entry_id
   WHERE d.on_entry = ? AND e.state = 'pending' AND e.held = 0 AND e.blockers > 0 ORDER BY e.rank, e.id`
 export const DEPENDENCIES_OF = "SELECT on_entry FROM entry_dependency WHERE entry_id = ?"

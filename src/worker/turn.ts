@@ -25,6 +25,8 @@ export interface TurnOptions {
   readonly runChecks: boolean
   /** Overrules `queue.batch`. */
   readonly limit?: number | undefined
+  /** Works on this entry alone. */
+  readonly only?: number | undefined
   /** Overrules the attempts an entry was queued with. */
   readonly maxAttempts?: number | undefined
 }
@@ -44,7 +46,7 @@ export const leasedTurn = Effect.fn("worker.leasedTurn")(function* (options: Tur
   const leaseMs = policy.queue.lease_seconds * 1_000
   // With guards every entry is proven on its own; without them a whole chain lands in one move of the branch.
   const limit = policy.guards.length > 0 ? 1 : (options.limit ?? policy.queue.batch)
-  const leases = yield* queue.lease(options.worker, leaseMs, limit)
+  const leases = yield* queue.lease(options.worker, leaseMs, limit, options.only)
   if (leases.length === 0) return IDLE
   const work = workOn(leases, base, options).pipe(
     Effect.onInterrupt(() => giveBack(leases, { code: "stopped", text: "the worker was stopped" })),
@@ -151,7 +153,9 @@ export const provenTurn = Effect.fn("worker.provenTurn")(function* (
   const base = yield* currentBase()
   const { policy } = base.policy
   if (policy.landing.mode !== "commit") return { ...IDLE, blocked: [] as readonly number[] }
-  const rows = (yield* queue.proven(policy.queue.batch)).filter((row) => !skip(row.id))
+  const rows = (yield* queue.proven(policy.queue.batch)).filter(
+    (row) => !skip(row.id) && (options.only === undefined || row.id === options.only),
+  )
   if (rows.length === 0) return { ...IDLE, blocked: [] as readonly number[] }
   const proofs = yield* queue.read((db) => rows.map((row) => ({ row, proof: storedProof(db, row.id) })))
   const stale = proofs.filter(({ proof }) => proof === null || proof.base_commit !== base.commit)

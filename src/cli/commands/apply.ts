@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {
@@ -16,5 +15,5 @@ export default defineCommand({
     ["hyperion apply change.json --dry-run", "Show what would land"],
     ["hyperion apply change.json --run-checks", "Prove it and land it"],
   ],
-  run: notImplemented("apply"),
+  run: (context) => import("../actions/apply.ts").then((m) => m.apply(context)),
 })
