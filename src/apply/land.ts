@@ -18,7 +18,7 @@ export type LandError = LandingBlocked | BaseMoved | LandingFailed
 
 const fileName = (text: string): string => text.replace(/[^\w.-]/g, "_")
 
-/** Landing by the protocol of docs/architecture.md: objects, stage, journal, lock, ref, files, index. */
+/** A landing, in this order: look, objects, stage, journal, lock, ref, files, index. */
 export const makeLanding = (dependencies: LandingDependencies) => {
   const { git, files, journal } = dependencies
   const { moveRef, moveRefBack } = makeRefMoves(git)
