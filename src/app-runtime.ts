@@ -1,6 +1,6 @@
 import * as Layer from "effect/Layer"
 import { AgentHarness } from "./agent/AgentHarness.ts"
-import { type Intake, type IntakeError, intakeLayer } from "./app.ts"
+import { type Intake, type IntakeError, intakeLayer } from "./app-intake.ts"
 import { ApplyService } from "./apply/ApplyService.ts"
 import { WorktreeFiles } from "./apply/WorktreeFiles.ts"
 import { CandidateService } from "./candidate/CandidateService.ts"

@@ -1,7 +1,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type Core, coreLayer, type Intake, intakeLayer, runApp } from "../app.ts"
+import { type Core, coreLayer, runApp } from "../app.ts"
 import type { Environment } from "../platform/Terminal.ts"
 import { discoverWorkspace, type Workspace } from "../platform/Workspace.ts"
 import { type AppError, tell } from "./error-table.ts"
@@ -54,8 +54,3 @@ export const runCore = (
   context: Pick<CommandContext<unknown>, "globals" | "output">,
   program: Effect.Effect<ExitCode, AppError, Core | Scope.Scope>,
 ): Promise<ExitCode> => runWith(context, coreLayer, program)
-
-export const runIntake = (
-  context: Pick<CommandContext<unknown>, "globals" | "output">,
-  program: Effect.Effect<ExitCode, AppError, Intake | Scope.Scope>,
-): Promise<ExitCode> => runWith(context, intakeLayer, program)

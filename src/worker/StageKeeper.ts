@@ -8,7 +8,7 @@ import type { Millis } from "../domain/time.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 
 /** How long a displaced file is kept for writers that still have it open. */
-const KEPT_MS: Millis = 2_000
+const KEPT_MS: Millis = 60_000
 
 interface Stage {
   readonly dir: string

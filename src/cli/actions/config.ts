@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { decidingLayer } from "../../app.ts"
+import { decidingLayer } from "../../app-intake.ts"
 import type { SettingChange } from "../../domain/settings.ts"
 import { showConfig, type TrustReview, trustPolicy } from "../../operations/config.ts"
 import { visibleLine } from "../../platform/sanitize.ts"
@@ -7,7 +7,8 @@ import { type Piece, styled } from "../../platform/Terminal.ts"
 import { table } from "../../platform/table.ts"
 import { Exit } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
-import { runIntake, runWith } from "../run-program.ts"
+import { runIntake } from "../run-intake.ts"
+import { runWith } from "../run-program.ts"
 
 export const configShow = (context: CommandContext<{ readonly showOrigin: boolean }>) =>
   runIntake(

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { decidingLayer } from "../../app.ts"
+import { decidingLayer } from "../../app-intake.ts"
 import { type Approved, type ApproveReport, approve } from "../../operations/approve.ts"
 import { reject } from "../../operations/reject.ts"
 import { visibleLine } from "../../platform/sanitize.ts"

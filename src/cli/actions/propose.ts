@@ -10,7 +10,8 @@ import { discoverWorkspace } from "../../platform/Workspace.ts"
 import { currentBase } from "../../worker/base.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
-import { runIntake, runOn } from "../run-program.ts"
+import { runIntake } from "../run-intake.ts"
+import { runOn } from "../run-program.ts"
 import { told } from "./submit.ts"
 
 export interface ProposeArgs {

@@ -5,7 +5,7 @@ import type { OutputWriter } from "../../platform/stdio.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
-import { runIntake } from "../run-program.ts"
+import { runIntake } from "../run-intake.ts"
 import type { TimeArg } from "../time.ts"
 
 export interface EnqueueArgs {
