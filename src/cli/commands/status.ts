@@ -1,5 +1,4 @@
 import { defineCommand } from "../command.ts"
-import { notImplemented } from "../run.ts"
 
 export default defineCommand({
   args: {},
@@ -7,5 +6,5 @@ export default defineCommand({
     ["hyperion status", "What waits, what runs, what needs a person"],
     ["hyperion status --format json", "The same for a script"],
   ],
-  run: notImplemented("status"),
+  run: (context) => import("../actions/status.ts").then((m) => m.showStatus(context)),
 })
