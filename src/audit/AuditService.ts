@@ -6,8 +6,10 @@ import { GENESIS_HASH } from "../domain/audit.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
 import {
   type AuditLogRow,
+  BEGIN_READ,
   DATA_OF_ROW,
   DECISIONS_AFTER,
+  END_READ,
   ENTRIES_AFTER,
   ROWS_AFTER,
   type StoredDecision,
@@ -84,7 +86,7 @@ const make = Effect.gen(function* () {
     /** The tables and the rows that explain them, seen at one moment. */
     const compare = <A>(body: (db: Sqlite) => A): Effect.Effect<A | AuditFault, DatabaseError> =>
       database.read((db) => {
-        db.run("BEGIN")
+        db.run(BEGIN_READ)
         try {
           for (let more = true; more; ) {
             const taken = takeRows(db)
@@ -93,7 +95,7 @@ const make = Effect.gen(function* () {
           }
           return body(db)
         } finally {
-          db.run("COMMIT")
+          db.run(END_READ)
         }
       })
 

@@ -55,3 +55,7 @@ export interface StoredDecision {
   readonly acknowledged: string
 }
 export const DECISIONS_AFTER = "SELECT * FROM approval WHERE id > ? ORDER BY id LIMIT ? + 0"
+
+/** A read that sees one moment. Kept short: an open one keeps the WAL from being reset. */
+export const BEGIN_READ = "BEGIN"
+export const END_READ = "COMMIT"

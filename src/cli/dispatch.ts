@@ -44,7 +44,11 @@ const answerOrCommand = async (
   throw new UsageError("missing_command", `${name} needs one of: ${known}`, `hyperion ${name} --help`)
 }
 
-const runCommand = async ({ name, entry, rest }: ResolvedCommand, output: OutputWriter): Promise<number> => {
+const runCommand = async (
+  { name, entry, rest }: ResolvedCommand,
+  output: OutputWriter,
+  env: Environment,
+): Promise<number> => {
   const help = `hyperion ${name} --help`
   const command = (await entry.load()).default
   const { parse } = await import("./parse.ts")
@@ -56,7 +60,7 @@ const runCommand = async ({ name, entry, rest }: ResolvedCommand, output: Output
   if (refusal !== undefined) throw new UsageError("bad_usage", refusal.message, refusal.hint)
   const globals = { root, db, quiet, format: output.format, color: output.stdout.color }
   // The definitions that `parse` has just checked are the ones `run` is typed by.
-  return command.run({ args, globals, output } as never)
+  return command.run({ args, globals, output, env } as never)
 }
 
 const openWriter = async ({ format, quiet, noColor }: EarlyGlobals, io: Io): Promise<OutputWriter> =>
@@ -88,7 +92,7 @@ export const dispatch = async (
       return Exit.ok
     }
     output = await openWriter(early, io)
-    if ("command" in next) return await runCommand(next.command, output)
+    if ("command" in next) return await runCommand(next.command, output, io.env)
     output.data(next.answer)
     return Exit.ok
   } catch (thrown) {

@@ -8,6 +8,6 @@ import { runWith } from "./run-program.ts"
 
 /** Runs a program that takes documents in. Apart from run-program.ts, so that commands that only read stay light. */
 export const runIntake = (
-  context: Pick<CommandContext<unknown>, "globals" | "output">,
+  context: Pick<CommandContext<unknown>, "globals" | "output" | "env">,
   program: Effect.Effect<ExitCode, AppError, Intake | Scope.Scope>,
 ): Promise<ExitCode> => runWith(context, intakeLayer, program)

@@ -33,13 +33,13 @@ export const runOn = async <R, LE extends AppError>(
 
 /** Runs a program on the graph of the workspace at hand. */
 export const runWith = async <R, LE extends AppError>(
-  { globals, output }: Pick<CommandContext<unknown>, "globals" | "output">,
+  { globals, output, env }: Pick<CommandContext<unknown>, "globals" | "output" | "env">,
   layer: (workspace: Workspace, env: Environment) => Layer.Layer<R, LE>,
   program: Effect.Effect<ExitCode, AppError, R | Scope.Scope>,
 ): Promise<ExitCode> => {
   const found = discoverWorkspace({
     cwd: process.cwd(),
-    env: process.env,
+    env,
     root: globals.root,
     db: globals.db,
   })
@@ -47,10 +47,10 @@ export const runWith = async <R, LE extends AppError>(
     output.error({ ...found.error, retryable: false }, Exit.usage)
     return Exit.usage
   }
-  return runOn({ output }, layer(found.value, process.env), program)
+  return runOn({ output }, layer(found.value, env), program)
 }
 
 export const runCore = (
-  context: Pick<CommandContext<unknown>, "globals" | "output">,
+  context: Pick<CommandContext<unknown>, "globals" | "output" | "env">,
   program: Effect.Effect<ExitCode, AppError, Core | Scope.Scope>,
 ): Promise<ExitCode> => runWith(context, coreLayer, program)

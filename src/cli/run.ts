@@ -1,4 +1,5 @@
 import type { Format, OutputWriter } from "../platform/stdio.ts"
+import type { Environment } from "../platform/Terminal.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
 
 /** The global flags, as given; environment and policy come after them and are read by the configuration service. */
@@ -16,6 +17,7 @@ export interface CommandContext<A> {
   readonly args: A
   readonly globals: Globals
   readonly output: OutputWriter
+  readonly env: Environment
 }
 
 /** A command whose operation is not there yet says so. */

@@ -53,3 +53,5 @@ export const proposeAndSubmit = Effect.fn("operations.proposeAndSubmit")(functio
   )
   return { summary, results }
 })
+
+export { type ProposeRange, parseRange } from "../intake/history.ts"

@@ -17,6 +17,7 @@ import { isOid, type Oid } from "../platform/git/objects.ts"
 import { Operator } from "../platform/Operator.ts"
 import type { EnqueueItem, EnqueueOutcome } from "../queue/enqueue.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import { withBase } from "../validator/base-hashes.ts"
 import { ValidatorService } from "../validator/ValidatorService.ts"
 import { type Base, currentBase, readFiles } from "../worker/base.ts"
 
@@ -245,18 +246,22 @@ const itemOf = (
 /**
  * Fills in the pre-image hashes an agent left out, so that a cast's base is known: from the patch's own `index` line,
  * `base_revision`, the assignment's base, else the current tip. What does not exist there stays open: an earlier entry
- * of the same chain may make it.
+ * of the same chain may make it. The revision is kept with them: when the branch has moved, the pre-images are there.
  */
 const fillBaseHashes = Effect.fn("operations.fillBaseHashes")(function* (
   change: ValidatedChangeRequest,
   assignment: Assignment | null,
   base: Base,
 ) {
+  if (change.changes.every((one) => one.operation === "add")) return change
+  const revision = change.base_revision ?? assignment?.base_revision ?? base.commit
   const open = change.changes.filter((one) => one.operation !== "add" && one.base_hash === undefined)
-  if (open.length === 0) return change
+  if (open.length === 0) return withBase(change, revision, () => undefined)
   const git = yield* GitRepository
-  const revision = change.base_revision ?? assignment?.base_revision ?? null
-  const known = revision !== null && (yield* git.readObjects([revision]))[0] !== null
+  const known =
+    revision !== null &&
+    revision !== base.commit &&
+    (yield* git.readObjects([revision]))[0]?.type === "commit"
   const tree = known ? yield* git.treeOf(revision) : base.tree
   const files = yield* readFiles(
     tree,
@@ -272,12 +277,7 @@ const fillBaseHashes = Effect.fn("operations.fillBaseHashes")(function* (
     const bytes = (oid === null ? undefined : byOid.get(oid)) ?? files.get(one.path)?.bytes
     if (bytes) hashes.set(one, sha256Hex(bytes))
   }
-  const changes = change.changes.map((one) => {
-    const hash = hashes.get(one)
-    return hash === undefined ? one : { ...one, base_hash: hash }
-  })
-  // Only a hash of what is stored was added: what the validator checked is unchanged.
-  return { ...change, changes } as ValidatedChangeRequest
+  return withBase(change, revision, (one) => hashes.get(one))
 })
 
 /** The pre-image's blob id, when the patch states it in full. */

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { IDENTITY, type Identity } from "./identity.sql.ts"
 import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
 
 const MIGRATIONS: readonly string[] = [migration0001]
@@ -157,18 +158,6 @@ const open = ({ file, create, durable = false, busyTimeoutMs = BUSY_TIMEOUT_MS }
       read: (body) => attempt(() => body(db)),
     }),
   )
-}
-
-/** Read in one statement: another process may be creating the same file between two of them. */
-const IDENTITY = `SELECT sqlite_version() AS sqlite,
-  (SELECT application_id FROM pragma_application_id) AS application,
-  (SELECT user_version FROM pragma_user_version) AS version,
-  (SELECT count(*) FROM sqlite_schema) AS objects`
-interface Identity {
-  readonly sqlite: string
-  readonly application: number
-  readonly version: number
-  readonly objects: number
 }
 
 /**

@@ -8,7 +8,7 @@ import { chainHash, GENESIS_HASH } from "../../src/domain/audit.ts"
 import { decodeCounts } from "../../src/domain/entry.ts"
 import { Database } from "../../src/platform/Database.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
-import { START, withLayer } from "../support/effect.ts"
+import { providing, START, withLayer } from "../support/effect.ts"
 import { anItem, ENQUEUE, enqueued, QUEUE_LAYERS, queueInMemory } from "../support/queue.ts"
 
 import { busy, fault, rows, sql, verify } from "./busy.ts"
@@ -278,7 +278,7 @@ describe("a log that is being written", () => {
         ENQUEUE,
       )
       const report = yield* Effect.flatMap(AuditService, (audit) => audit.verify()).pipe(
-        Effect.provide(AuditService.layer),
+        providing(AuditService.layer),
         Effect.provideService(Database, writing),
       )
       expect(report.fault).toBeNull()

@@ -8,12 +8,12 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { Database, type DatabaseOptions, SCHEMA_VERSION } from "../../src/platform/Database.ts"
-import { it, withLayer } from "../support/effect.ts"
+import { it, providing, withLayer } from "../support/effect.ts"
 import { tempFolder } from "../support/temp.ts"
 
 const opened = (options: Partial<DatabaseOptions> & { readonly file: string }) =>
   Effect.map(Layer.build(Database.layer({ create: true, busyTimeoutMs: 20, ...options })), (context) =>
-    Database.pipe(Effect.provide(context)),
+    Database.pipe(providing(context)),
   ).pipe(Effect.flatten)
 
 /** The refusal to open, or a defect of the test. */

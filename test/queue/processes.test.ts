@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import { AuditService } from "../../src/audit/AuditService.ts"
 import { Database } from "../../src/platform/Database.ts"
 import type { EntryRow } from "../../src/queue/queue.sql.ts"
-import { it } from "../support/effect.ts"
+import { it, providing } from "../support/effect.ts"
 import { tempFolder } from "../support/temp.ts"
 
 const script = join(import.meta.dir, "worker-process.ts")
@@ -53,7 +53,7 @@ const stored = (file: string) =>
         integrity: yield* database.read((db) => db.query("PRAGMA integrity_check").all()),
         report: yield* (yield* AuditService).verify(),
       }
-    }).pipe(Effect.provide(context))
+    }).pipe(providing(context))
   })
 
 const leasesOf = (said: readonly Said[]) =>

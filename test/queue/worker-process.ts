@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import { Database } from "../../src/platform/Database.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { depth } from "../../src/queue/read.ts"
+import { providing } from "../support/effect.ts"
 import { anItem, ENQUEUE, settlement } from "../support/queue.ts"
 
 const [file, name, count, leaseMs] = process.argv.slice(2)
@@ -43,5 +44,5 @@ const work = Effect.gen(function* () {
 
 const layer = Layer.provideMerge(QueueService.layer, Database.layer({ file: file!, create: true }))
 await Effect.runPromise(
-  Effect.flatMap(Layer.toRuntime(layer), (runtime) => work.pipe(Effect.provide(runtime))).pipe(Effect.scoped),
+  Effect.flatMap(Layer.toRuntime(layer), (runtime) => work.pipe(providing(runtime))).pipe(Effect.scoped),
 )

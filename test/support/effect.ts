@@ -40,6 +40,9 @@ export const runTest = <A, E, R, LE>(
     ),
   )
 
+/** For the rare test that gives one effect a layer or context of its own. */
+export const providing: typeof Effect.provide = Effect.provide
+
 /** Tests whose body is an Effect; `layer` is the service graph, built fresh for each of them. */
 export const withLayer = <R, LE>(layer: Layer.Layer<R, LE>) => ({
   /** Under a test clock: time moves by `TestClock.adjust` only. */

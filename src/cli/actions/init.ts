@@ -18,8 +18,8 @@ export interface InitArgs {
 }
 
 export const init = async (context: CommandContext<InitArgs>): Promise<ExitCode> => {
-  const { args, globals, output } = context
-  const start = resolve(globals.root ?? (process.env["HYPERION_ROOT"] || "."))
+  const { args, globals, output, env } = context
+  const start = resolve(globals.root ?? (env["HYPERION_ROOT"] || "."))
   const workspace = workspaceToMake(start, globals.db)
   if (workspace === null) {
     output.error(
@@ -37,7 +37,7 @@ export const init = async (context: CommandContext<InitArgs>): Promise<ExitCode>
   if (made !== Exit.ok) return made
   return runOn(
     context,
-    runtimeLayer(workspace, process.env, { create: true }),
+    runtimeLayer(workspace, env, { create: true }),
     Effect.gen(function* () {
       if (args.profile === "replay" && !args.yes) {
         const { branch, hasCommits } = yield* branchHasCommits(args.branch)

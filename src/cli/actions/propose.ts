@@ -1,8 +1,13 @@
 import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type ProposeRange, parseRange } from "../../intake/history.ts"
-import { type ProposeSummary, proposeAndSubmit, proposeEach } from "../../operations/propose.ts"
+import {
+  type ProposeRange,
+  type ProposeSummary,
+  parseRange,
+  proposeAndSubmit,
+  proposeEach,
+} from "../../operations/propose.ts"
 import { GitRepository } from "../../platform/git/GitRepository.ts"
 import { discover } from "../../platform/git/layout.ts"
 import { openLines } from "../../platform/line-file.ts"
@@ -29,7 +34,7 @@ const describe = ({ proposed, commits, notes }: ProposeSummary): string => {
 
 /** Writes change requests; needs a repository, not a workspace. Where there is one, its landing branch is left out. */
 export const propose = async (context: CommandContext<ProposeArgs>): Promise<ExitCode> => {
-  const { args, globals, output } = context
+  const { args, globals, output, env } = context
   const range: ProposeRange | null =
     args.from === undefined ? { kind: "ref", ref: args.ref ?? "HEAD", landing: null } : parseRange(args.from)
   if (range === null) {
@@ -48,7 +53,7 @@ export const propose = async (context: CommandContext<ProposeArgs>): Promise<Exi
     range.kind === "ref" ? { ...range, landing } : range
   const start = resolve(globals.root ?? ".")
   const found = discover(start)
-  if (args.submit || discoverWorkspace({ cwd: start, env: process.env, db: globals.db }).ok)
+  if (args.submit || discoverWorkspace({ cwd: start, env, db: globals.db }).ok)
     return runIntake(
       context,
       Effect.gen(function* () {
@@ -57,7 +62,7 @@ export const propose = async (context: CommandContext<ProposeArgs>): Promise<Exi
         const input = {
           // Names such as HEAD are those of the working tree the person stands in.
           gitDir: found.ok ? found.value.gitDir : git.layout.gitDir,
-          env: process.env,
+          env,
           range: withoutLanding(base.ref),
           squash: args.squash,
         }
@@ -74,7 +79,7 @@ export const propose = async (context: CommandContext<ProposeArgs>): Promise<Exi
     )
     return Exit.usage
   }
-  const input = { gitDir: found.value.gitDir, env: process.env, range, squash: args.squash }
+  const input = { gitDir: found.value.gitDir, env, range, squash: args.squash }
   return runOn(context, Layer.empty, print(context, input))
 }
 
