@@ -31,8 +31,8 @@ export interface LandRequest {
 
 export interface LandOutcome {
   readonly happenings: readonly Happening[]
-  /** The operator's working tree is in the way: asking again at once is pointless. */
-  readonly blocked: boolean
+  /** Entries that the operator's working tree is in the way of: asking again at once is pointless. */
+  readonly blocked: readonly number[]
 }
 
 /** Lands a chain with one move of the branch; the queue's states change in the journal's own transactions. */
@@ -46,7 +46,7 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
     yield* queue.transact((db, at) => {
       if (turns.begin(db, at).length === 0) turns.done(db, at)
     })
-    return { happenings: entries.map((entry) => landed(entry, null)), blocked: false } satisfies LandOutcome
+    return { happenings: entries.map((entry) => landed(entry, null)), blocked: [] } satisfies LandOutcome
   }
   const apply = yield* ApplyService
   const book = yield* LandingBook
@@ -62,16 +62,17 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
       const commits = new Map(plan.steps.map((step) => [step.entryId, step.commit]))
       return {
         happenings: entries.map((entry) => landed(entry, commits.get(String(entry.lease.entry.id)) ?? null)),
-        blocked: false,
+        blocked: [],
       }
     }),
     Effect.catchTags({
-      LandingBlocked: (error) => hold(request, `blocked_${error.reason}`, error.message),
+      LandingBlocked: (error) =>
+        hold(request, `blocked_${error.reason}`, error.message, standingIn(entries, error.paths)),
       BaseMoved: (error) => release(request, error.message),
       LandingFailed: (error) =>
         error.outcome === "needs_recovery"
           ? Effect.fail<LandingFailed>(error)
-          : hold(request, "landing_failed", error.message),
+          : hold(request, "landing_failed", error.message, entries),
     }),
   )
 })
@@ -155,32 +156,51 @@ const turnsOf = (request: LandRequest, leaseMs: number) => {
 
 const idOf = (entry: Candidacy): string => String(entry.lease.entry.id)
 
-/** Proven, but it cannot land just now: it stays verified, no attempt used, and says what is in the way. */
-const hold = Effect.fn("worker.hold")(function* (request: LandRequest, code: string, text: string) {
+/** Those of a chain that touch a path somebody stands on; all of them where what is in the way is no path of theirs. */
+const standingIn = (entries: readonly Candidacy[], paths: readonly string[]): readonly Candidacy[] => {
+  const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`)
+  const touching = entries.filter(({ change }) =>
+    change.effects.some(({ path }) => paths.some((other) => within(path, other) || within(other, path))),
+  )
+  return touching.length > 0 ? touching : entries
+}
+
+/**
+ * Proven, but it cannot land just now: it stays verified, no attempt used, and says what is in the way. The rest of the
+ * chain is tried again without it.
+ */
+const hold = Effect.fn("worker.hold")(function* (
+  request: LandRequest,
+  code: string,
+  text: string,
+  held: readonly Candidacy[],
+) {
   const queue = yield* QueueService
   const { base, entries, outputs, flags } = request
+  const ids = held.map(({ lease }) => lease.entry.id)
+  const others = { code: "landing_apart", text: `it lands without entry ${ids.join(", ")}, which is blocked` }
   yield* queue.transact((db, at) => {
     const leased = entries.filter(({ lease }) => isOurs(db, lease))
     settleAll(
       db,
       leased.map(
-        (entry): Settlement => ({
-          to: "verified",
-          lease: entry.lease,
-          verification: verificationOf(entry, base, request.plan?.tipTree ?? base.tree, outputs, flags),
-          reason: { code, text },
-        }),
+        (entry): Settlement =>
+          held.includes(entry)
+            ? {
+                to: "verified",
+                lease: entry.lease,
+                verification: verificationOf(entry, base, request.plan?.tipTree ?? base.tree, outputs, flags),
+                reason: { code, text },
+              }
+            : { to: "pending", lease: entry.lease, reason: others },
       ),
       at,
     )
   })
-  yield* queue.explain(
-    entries.map(({ lease }) => lease.entry.id),
-    { code, text },
-  )
+  yield* queue.explain(ids, { code, text })
   return {
-    happenings: entries.map(({ lease }) => happening(lease, "blocked", code, text)),
-    blocked: true,
+    happenings: held.map(({ lease }) => happening(lease, "blocked", code, text)),
+    blocked: ids,
   } satisfies LandOutcome
 })
 
@@ -201,7 +221,7 @@ const release = Effect.fn("worker.release")(function* (request: LandRequest, tex
   yield* queue.baseMoved(ids, request.entries[0]!.lease.worker, { detail: text })
   return {
     happenings: request.entries.map(({ lease }) => happening(lease, "waiting", "base_moved", text)),
-    blocked: false,
+    blocked: [],
   } satisfies LandOutcome
 })
 

@@ -222,8 +222,8 @@ const landProven = Effect.fn("worker.landProven")(function* (
   const own = new Set(entries[0]!.flags)
   const flags = body.ok ? body.value.flags.filter((flag) => !own.has(flag)) : []
   const outcome = yield* landChain({ base, entries, plan: plan.value, outputs, flags, from: "proven" })
-  const ids = entries.map(({ lease }) => lease.entry.id)
-  return { happenings: outcome.happenings, busy: !outcome.blocked, blocked: outcome.blocked ? ids : [] }
+  const { happenings, blocked } = outcome
+  return { happenings, busy: blocked.length < entries.length, blocked }
 })
 
 /** Exponential, with jitter, so that entries that failed together do not come back together. */

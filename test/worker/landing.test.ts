@@ -1,0 +1,325 @@
+import { afterEach, describe, expect, test } from "bun:test"
+import { contentHashOf, linePatch, OPEN_POLICY, patchOf, requestOf } from "../support/workspace.ts"
+import { findFaults, openWorkshop, outcomes, type Workshop, type WorkshopOptions } from "./workshop.ts"
+
+let shop: Workshop
+const open = async (options: WorkshopOptions = {}) => {
+  shop = await openWorkshop(options)
+}
+afterEach(async () => {
+  const faults = await findFaults(shop)
+  shop.remove()
+  expect(faults).toEqual([])
+})
+
+const LINES = Array.from({ length: 12 }, (_, index) => `line ${index}`)
+const TEXT = `${LINES.join("\n")}\n`
+const withLine = (at: number, text: string) =>
+  `${LINES.map((line, index) => (index === at ? text : line)).join("\n")}\n`
+
+/** A change of one line, made for the file as it was at the beginning. */
+const lineChange = (task: string, at: number, text: string) => ({
+  ...requestOf(task, {}, { metadata: { intent: task } }),
+  changes: [
+    patchOf("text.txt", linePatch("text.txt", LINES, at, text), "update", { base_hash: contentHashOf(TEXT) }),
+  ],
+})
+
+describe("an unguarded batch", () => {
+  test("lands as one chain with one move of the branch", async () => {
+    await open()
+    await shop.enqueue([
+      requestOf("one", { "b.txt": "b\n" }),
+      requestOf("two", { "c/d.txt": "d\n" }),
+      requestOf("three", { "e.txt": "e\n" }),
+    ])
+    expect(outcomes(await shop.drain())).toEqual(["1 landed", "2 landed", "3 landed"])
+    expect(shop.git("rev-list", "--count", "main")).toBe("4")
+    expect(shop.git("reflog", "show", "--format=%gs", "main").split("\n")).toEqual([
+      "hyperion: land 3 entries",
+      "commit (initial): base",
+    ])
+    expect(shop.git("status", "--porcelain")).toBe("")
+    expect(shop.read("c/d.txt")).toBe("d\n")
+  })
+
+  test("one that does not fit is out, what depends on it waits, the others land", async () => {
+    await open({ files: { "a.txt": "a\n" } })
+    await shop.enqueue([
+      requestOf("first", { "b.txt": "b\n" }),
+      requestOf("wrong", { "a.txt": "another add\n" }),
+      requestOf("after-wrong", { "c.txt": "c\n" }, { depends_on: ["wrong"] }),
+      requestOf("after-first", { "d.txt": "d\n" }, { depends_on: ["first"] }),
+    ])
+    expect(outcomes(await shop.drain())).toEqual(["2 conflict conflict", "1 landed", "4 landed"])
+    expect([await shop.state(2), await shop.state(3)]).toEqual(["conflict", "pending"])
+    expect(await shop.entry(3)).toMatchObject({ attempts: 0, reason_code: "waiting_for_dependency" })
+    expect(shop.read("c.txt")).toBeNull()
+    expect(shop.read("a.txt")).toBe("a\n")
+
+    // A new answer to the same task takes the old one's place, and what waited for it follows.
+    await shop.enqueue([requestOf("wrong", { "right.txt": "r\n" })])
+    expect(outcomes(await shop.drain())).toEqual(["5 landed", "3 landed"])
+  })
+
+  test("a file where another entry wants a folder is one entry's conflict", async () => {
+    await open()
+    await shop.enqueue([
+      requestOf("file", { x: "a file\n" }),
+      requestOf("folder", { "x/y.txt": "in a folder\n" }),
+      requestOf("other", { "z.txt": "z\n" }),
+    ])
+    expect(outcomes(await shop.drain()).toSorted()).toEqual([
+      "1 landed",
+      "2 conflict file_in_the_way",
+      "3 landed",
+    ])
+  })
+
+  test("two changes of one file are two commits on each other", async () => {
+    await open({ files: { "text.txt": TEXT } })
+    await shop.enqueue([lineChange("top", 1, "TOP"), lineChange("bottom", 10, "BOTTOM")])
+    expect(outcomes(await shop.drain())).toEqual(["1 landed", "2 landed"])
+    expect(shop.read("text.txt")).toBe(withLine(1, "TOP").replace("line 10\n", "BOTTOM\n"))
+    expect((await shop.receipt(1)).flags).toEqual(["unattended", "unguarded"])
+    expect((await shop.receipt(2)).flags).toEqual(["rebased", "unattended", "unguarded"])
+  })
+
+  test("every commit and receipt says who made it, for which task, and what changed", async () => {
+    await open()
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
+    await shop.drain()
+    const [first, second] = [await shop.receipt(1), await shop.receipt(2)]
+    expect(second.base_tree).toBe(first.result_tree)
+    expect(second.patches).toEqual([
+      {
+        path: "c.txt",
+        operation: "add",
+        patch_hash: contentHashOf("c\n"),
+        before_hash: null,
+        after_hash: contentHashOf("c\n"),
+        mode: "100644",
+      },
+    ])
+    expect(second.verified_as).toBe("unguarded")
+    const { entry } = await shop.show(2)
+    expect(shop.git("show", "--no-patch", "--format=%an|%cn|%s", second.commit!)).toBe(
+      "stub|Ada|change c.txt",
+    )
+    const trailers = shop.git("show", "--no-patch", "--format=%(trailers:only)", second.commit!)
+    for (const line of [`Cast-Id: ${entry.cast_id}`, "Task-Id: two", "Request-Id: two", "Cast-Checksum: "])
+      expect(trailers).toContain(line)
+  })
+
+  test("§17: an entry whose stored payload was tampered with fails alone, and the list still works", async () => {
+    await open()
+    await shop.enqueue([requestOf("bad", { "b.txt": "b\n" }), requestOf("good", { "c.txt": "c\n" })])
+    await shop.query((db) =>
+      db.run("UPDATE entry_payload SET body = replace(body, 'b.txt', 'e.txt') WHERE id = 1"),
+    )
+    expect(outcomes(await shop.drain())).toEqual(["2 landed"])
+    expect(await shop.state(1)).toBe("failed")
+    expect((await shop.show(1)).failure).toMatchObject({ code: "payload_unreadable" })
+    // The log knows what was accepted, and says so until it is put right.
+    await shop.query((db) =>
+      db.run("UPDATE entry_payload SET body = replace(body, 'e.txt', 'b.txt') WHERE id = 1"),
+    )
+  })
+})
+
+describe("a base that moved", () => {
+  test("by a commit made by hand: the change is merged over the file it was made for", async () => {
+    await open({ files: { "text.txt": TEXT } })
+    await shop.enqueue([lineChange("top", 1, "TOP")])
+    shop.commit("by hand", { "text.txt": withLine(10, "HAND") })
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+    expect(shop.read("text.txt")).toBe(withLine(1, "TOP").replace("line 10\n", "HAND\n"))
+    expect((await shop.receipt(1)).flags).toContain("rebased")
+    expect(shop.git("log", "--format=%s")).toBe("top\nby hand\nbase")
+  })
+
+  test("the same lines changed by hand are a conflict that names the place", async () => {
+    await open({ files: { "text.txt": TEXT } })
+    await shop.enqueue([lineChange("top", 1, "TOP")])
+    shop.commit("by hand", { "text.txt": withLine(1, "HAND") })
+    expect(outcomes(await shop.drain())).toEqual(["1 conflict conflict"])
+    const history = await shop.query((db) =>
+      db.query<{ data: string }, []>("SELECT data FROM audit WHERE event = 'conflicted'").get(),
+    )
+    expect(JSON.parse(history!.data).report.conflicts).toMatchObject([
+      {
+        path: "text.txt",
+        base: { hash: contentHashOf(TEXT) },
+        ours: { hash: contentHashOf(withLine(1, "HAND")) },
+      },
+    ])
+    expect(shop.read("text.txt")).toBe(withLine(1, "HAND"))
+  })
+
+  test("§17: a look-alike place elsewhere in the file is never searched for", async () => {
+    const block = ["start", "same", "end"]
+    const before = [...block, "middle", ...block]
+    await open({ files: { "text.txt": `${before.join("\n")}\n` } })
+    const patch = linePatch("text.txt", before, 5, "CHANGED")
+    await shop.enqueue([
+      {
+        ...requestOf("second-block", {}),
+        changes: [
+          patchOf("text.txt", patch, "update", { base_hash: contentHashOf(`${before.join("\n")}\n`) }),
+        ],
+      },
+    ])
+    // A third block above: at the stated lines now stands another one.
+    shop.commit("by hand", { "text.txt": `${[...block, "new", ...before].join("\n")}\n` })
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+    expect(shop.read("text.txt")).toBe(
+      `${[...block, "new", ...block, "middle", "start", "CHANGED", "end"].join("\n")}\n`,
+    )
+  })
+
+  test("what is there already is a landing without a commit", async () => {
+    await open()
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+    const tip = shop.commit("by hand", { "b.txt": "b\n" })
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+    expect(await shop.receipt(1)).toMatchObject({ commit: null, flags: ["noop", "unattended", "unguarded"] })
+    expect(shop.git("rev-parse", "main")).toBe(tip)
+  })
+
+  test("§17: the same change enqueued again after it landed is a duplicate, not an error, and lands once", async () => {
+    await open()
+    const [first] = await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+    await shop.drain()
+    expect(await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])).toEqual([first!])
+    expect(await shop.drain()).toEqual([])
+    expect(shop.git("rev-list", "--count", "main")).toBe("2")
+    await expect(shop.enqueue([requestOf("one", { "b.txt": "another\n" })])).rejects.toThrow(
+      "task_already_applied",
+    )
+  })
+})
+
+describe("the operator's working tree in the way", () => {
+  test.each([
+    [
+      "a dirty file",
+      "blocked_dirty",
+      () => shop.write({ "a.txt": "mine\n" }),
+      () => shop.write({ "a.txt": "a\n" }),
+    ],
+    [
+      "a staged change",
+      "blocked_staged",
+      () => {
+        shop.write({ "a.txt": "mine\n" })
+        shop.git("add", "a.txt")
+      },
+      () => shop.git("reset", "--quiet", "--hard"),
+    ],
+    [
+      "an untracked file at the new path",
+      "blocked_untracked_in_the_way",
+      () => shop.write({ "new.txt": "mine\n" }),
+      () => shop.write({ "new.txt": null }),
+    ],
+    [
+      "somebody's index.lock",
+      "blocked_index_locked",
+      () => shop.write({ ".git/index.lock": "" }),
+      () => shop.write({ ".git/index.lock": null }),
+    ],
+  ])(
+    "%s: it waits, uses no attempt, and lands by itself once the way is free",
+    async (_, code, block, free) => {
+      await open()
+      await shop.enqueue([
+        {
+          ...requestOf("one", { "new.txt": "new\n" }),
+          changes: [
+            ...(requestOf("x", { "new.txt": "new\n" }).changes as object[]),
+            patchOf("a.txt", "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+changed\n"),
+          ],
+        },
+      ])
+      block()
+      expect(outcomes(await shop.drain())).toEqual([`1 blocked ${code}`])
+      const waiting = await shop.entry(1)
+      expect(waiting).toMatchObject({ state: "verified", reason_code: code, attempts: 1 })
+      const rows = () =>
+        shop.query((db) => db.query<{ n: number }, []>("SELECT count(*) AS n FROM audit").get()!.n)
+      const before = await rows()
+      // Looking again in vain writes nothing.
+      for (let look = 0; look < 3; look++) {
+        await shop.pass(3_000)
+        expect(outcomes(await shop.drain())).toEqual([`1 blocked ${code}`])
+      }
+      expect(await rows()).toBe(before)
+      free()
+      await shop.pass(3_000)
+      expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+      expect((await shop.entry(1)).attempts).toBe(1)
+      expect(shop.git("status", "--porcelain")).toBe("")
+      expect(shop.read("a.txt")).toBe("changed\n")
+    },
+  )
+
+  test("a rebase in progress", async () => {
+    await open()
+    shop.git("checkout", "--quiet", "-b", "side")
+    shop.commit("side", { "a.txt": "side\n" })
+    shop.git("checkout", "--quiet", "main")
+    shop.commit("main", { "a.txt": "main\n" })
+    await shop.enqueue([requestOf("one", { "new.txt": "new\n" })])
+    expect(() => shop.git("rebase", "side")).toThrow()
+    expect(outcomes(await shop.drain())).toEqual(["1 blocked blocked_operation_in_progress"])
+    expect(await shop.entry(1)).toMatchObject({ state: "verified", attempts: 1 })
+    shop.git("rebase", "--abort")
+    await shop.pass(3_000)
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+  })
+
+  test("blocks only the entries that touch it", async () => {
+    await open({ files: { "a.txt": "a\n", "text.txt": TEXT } })
+    await shop.enqueue([
+      requestOf("one", { "new.txt": "new\n" }),
+      lineChange("two", 1, "TOP"),
+      requestOf("three", { "other.txt": "other\n" }),
+      requestOf("four", { "last.txt": "last\n" }, { depends_on: ["two"] }),
+    ])
+    shop.write({ "text.txt": "mine\n" })
+    const told = outcomes(await shop.drain())
+    expect(told.toSorted()).toEqual(["1 landed", "2 blocked blocked_dirty", "3 landed"])
+    expect([await shop.state(2), await shop.state(4)]).toEqual(["verified", "pending"])
+    expect((await shop.entry(4)).attempts).toBe(0)
+    expect(shop.read("text.txt")).toBe("mine\n")
+    shop.write({ "text.txt": TEXT })
+    await shop.pass(3_000)
+    expect(outcomes(await shop.drain())).toEqual(["2 landed", "4 landed"])
+  })
+
+  test("landing on a branch that is not checked out touches no file of the one that is", async () => {
+    await open()
+    shop.git("checkout", "--quiet", "-b", "elsewhere")
+    shop.write({ "a.txt": "dirty\n" })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+    expect(shop.read("b.txt")).toBeNull()
+    expect(shop.git("show", "main:b.txt")).toBe("b")
+    expect(shop.git("status", "--porcelain")).toBe(" M a.txt")
+  })
+})
+
+describe("preview mode", () => {
+  test("proves everything and lands nothing", async () => {
+    await open({ policy: { ...OPEN_POLICY, landing: { mode: "preview", branch: "main" } } })
+    const tip = shop.git("rev-parse", "main")
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
+    expect(outcomes(await shop.drain())).toEqual(["1 waiting preview", "2 waiting preview"])
+    expect([await shop.state(1), await shop.state(2)]).toEqual(["verified", "verified"])
+    expect(await shop.drain()).toEqual([])
+    expect(shop.git("rev-parse", "main")).toBe(tip)
+    expect(shop.git("status", "--porcelain")).toBe("")
+    const { verification } = await shop.show(1)
+    expect(verification!.result_tree).toMatch(/^[0-9a-f]{40}$/)
+  })
+})
