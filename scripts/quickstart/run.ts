@@ -1,0 +1,103 @@
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/** What a step found is not what it must be: the run ends with this as its message. */
+export class Unexpected extends Error {}
+
+export const expect = (holds: boolean, message: string): void => {
+  if (!holds) throw new Unexpected(message)
+}
+
+export interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly seconds: number
+}
+
+/** Fresh folders and an environment in which nothing of the machine's git or Hyperion configuration counts. */
+export interface Ground {
+  readonly folder: string
+  readonly env: Readonly<Record<string, string>>
+  readonly remove: () => void
+}
+
+export const IDENTITY = { name: "Demo Operator", email: "operator@example.invalid" } as const
+
+/** Variables that name agents stay: a decision taken inside a coding agent must be refused here too. */
+const kept = (name: string): boolean => !/^(GIT_|HYPERION_|XDG_)/.test(name)
+
+export const makeGround = (prefix: string): Ground => {
+  const folder = mkdtempSync(join(tmpdir(), prefix))
+  const config = join(folder, "config")
+  mkdirSync(config)
+  const own = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const env = {
+    ...Object.fromEntries(own.filter(([name]) => kept(name))),
+    HYPERION_CACHE: join(folder, "cache"),
+    HYPERION_USER: "operator",
+    XDG_CONFIG_HOME: config,
+    GIT_CONFIG_GLOBAL: join(config, "gitconfig"),
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_TERMINAL_PROMPT: "0",
+  }
+  Bun.spawnSync(["git", "config", "--file", env.GIT_CONFIG_GLOBAL, "user.name", IDENTITY.name])
+  Bun.spawnSync(["git", "config", "--file", env.GIT_CONFIG_GLOBAL, "user.email", IDENTITY.email])
+  return { folder, env, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+export interface Call {
+  readonly argv: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdin?: string
+}
+
+/** Runs a command to its end without a terminal. Any exit code is an answer. */
+export const run = ({ argv, cwd, env, stdin }: Call): Ran => {
+  const start = performance.now()
+  const child = Bun.spawnSync([...argv], {
+    cwd,
+    env: { ...env },
+    stdin: stdin === undefined ? "ignore" : Buffer.from(stdin),
+    stdout: "pipe",
+    stderr: "pipe",
+    maxBuffer: 1024 ** 3,
+  })
+  return {
+    code: child.exitCode,
+    stdout: child.stdout.toString(),
+    stderr: child.stderr.toString(),
+    seconds: (performance.now() - start) / 1000,
+  }
+}
+
+/** Runs a command that must succeed; its standard output. */
+export const must = (call: Call): string => {
+  const { code, stdout, stderr } = run(call)
+  if (code !== 0) {
+    const words = call.argv.map((word) => word.split("/").at(-1)).join(" ")
+    throw new Unexpected(`${words} ended with ${code}: ${stderr.trim() || stdout.trim()}`)
+  }
+  return stdout
+}
+
+/** Both output streams in the order they were written, as a terminal shows them. */
+export const runAsSeen = ({ argv, cwd, env }: Call, scratch: string): { code: number; text: string } => {
+  const file = join(scratch, "seen")
+  const fd = openSync(file, "w+")
+  try {
+    const child = Bun.spawnSync([...argv], {
+      cwd,
+      env: { ...env },
+      stdin: "ignore",
+      stdout: fd,
+      stderr: fd,
+    })
+    return { code: child.exitCode, text: readFileSync(file, "utf8") }
+  } finally {
+    closeSync(fd)
+    rmSync(file, { force: true })
+  }
+}

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { join, resolve } from "node:path"
+import { firstParent, sameTree } from "../../scripts/quickstart/history.ts"
+import { replay } from "../../scripts/quickstart/replay.ts"
+import { type Ground, makeGround, must } from "../../scripts/quickstart/run.ts"
+import { wrap } from "../../scripts/quickstart/screen.ts"
+import { syntheticHistory } from "../../scripts/quickstart/synthetic.ts"
+
+const program = [process.execPath, resolve(import.meta.dir, "../../src/main.ts")]
+let ground: Ground
+beforeAll(() => {
+  ground = makeGround("hyperion-test-quickstart-")
+})
+afterAll(() => ground.remove())
+
+const data = (text: string): string => `data ${text.length}\n${text}\n`
+/** A commit that writes `text` to `path` (as fast-import spells it). */
+const commit = (n: number, path: string, text: string): string =>
+  `commit refs/heads/main\ncommitter A <a@example.invalid> ${1_700_000_000 + n} +0000\n${data(`c${n}`)}` +
+  `M 100644 inline ${path}\n${data(text)}\n`
+
+const repository = (name: string, stream: string): string => {
+  const folder = join(ground.folder, name)
+  must({ argv: ["git", "init", "-q", "--bare", "-b", "main", folder], cwd: "/", env: ground.env })
+  must({ argv: ["git", "fast-import", "--quiet"], cwd: folder, env: ground.env, stdin: stream })
+  return folder
+}
+
+test("lines are wrapped at words and lose none", () => {
+  const text = "one two three four five sixseveneightnine ten"
+  const lines = wrap(text, 10)
+  expect(lines.join(" ")).toBe(text)
+  expect(lines).toEqual(["one two", "three four", "five", "sixseveneightnine", "ten"])
+})
+
+test("a made history is replayed exactly onto the branch that is checked out", () => {
+  const source = join(ground.folder, "made.git")
+  syntheticHistory(source, ground.env)
+  const result = replay({
+    program,
+    source,
+    ref: "main",
+    folder: join(ground.folder, "made"),
+    checkedOut: true,
+    env: ground.env,
+  })
+  expect(result).toMatchObject({ carried: [], different: [], unchanged: 0 })
+  expect([result.landed, result.compared]).toEqual([result.commits, result.commits])
+  const status = must({ argv: ["git", "status", "--porcelain"], cwd: result.repository, env: ground.env })
+  expect(status).toBe("?? hyperion.json\n")
+}, 30_000)
+
+test("git carries a refused change over, and what follows lands", () => {
+  const source = repository(
+    "refused.git",
+    [
+      commit(1, "a", "1\n"),
+      commit(2, '"\\377"', "2\n"),
+      commit(3, "a", "1\n3\n"),
+      commit(4, "b", "4\n"),
+    ].join(""),
+  )
+  const [, second] = firstParent(source, "main", ground.env)
+  const result = replay({
+    program,
+    source,
+    ref: "main",
+    folder: join(ground.folder, "refused"),
+    checkedOut: false,
+    env: ground.env,
+  })
+  expect(result).toMatchObject({ commits: 4, proposed: 4, landed: 3, compared: 4, different: [] })
+  expect(result.carried).toMatchObject([{ revision: second!.revision }])
+  expect(result.carried[0]!.reason).toMatch(/^[a-z_]+: /)
+}, 30_000)
+
+test("another tree is not the same tree", () => {
+  const source = repository("trees.git", `${commit(1, "a", "1\n")}${commit(2, "a", "2\n")}`)
+  const [first, second] = firstParent(source, "main", ground.env)
+  expect(sameTree(source, first!.tree, first!.tree, ground.env)).toBe(true)
+  expect(sameTree(source, first!.tree, second!.tree, ground.env)).toBe(false)
+})
