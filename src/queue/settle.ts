@@ -55,6 +55,8 @@ export type Settlement =
       readonly lease: Lease
       readonly runAt: Millis
       readonly charged: boolean
+      /** Overrules the attempts it was queued with. */
+      readonly maxAttempts?: number
       readonly reason: { readonly code: string; readonly text: string }
     }
   | {
@@ -183,7 +185,7 @@ const settleOne = (
       move(db, audit, row, "undone", { actor, at, reason: settlement.reason })
       return
     case "scheduled":
-      if (settlement.charged && row.attempts >= row.max_attempts) {
+      if (settlement.charged && row.attempts >= (settlement.maxAttempts ?? row.max_attempts)) {
         deadLetter(db, audit, row, at, actor, "attempts", {
           schema_version: 1,
           code: "attempts_spent",

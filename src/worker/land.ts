@@ -11,6 +11,7 @@ import { QueueService } from "../queue/QueueService.ts"
 import { type Settlement, settleAll } from "../queue/settle.ts"
 import { entryRow } from "../queue/transition.ts"
 import type { Base } from "./base.ts"
+import { type Evidence, gatherEvidence, keepEvidence } from "./evidence.ts"
 import { LandingBook } from "./LandingBook.ts"
 import type { Candidacy } from "./plan.ts"
 import type { Happening } from "./report.ts"
@@ -39,14 +40,16 @@ export interface LandOutcome {
 export const landChain = Effect.fn("worker.landChain")(function* (request: LandRequest) {
   const { base, entries, plan } = request
   const { lease_seconds } = base.policy.policy.queue
-  const turns = turnsOf(request, lease_seconds * 1_000)
+  const turns = turnsOf(request, lease_seconds * 1_000, yield* gatherEvidence(base, entries))
   const first = entries[0]!.lease
   const queue = yield* QueueService
   if (plan === null) {
     yield* queue.transact((db, at) => {
-      if (turns.begin(db, at).length === 0) turns.done(db, at)
+      turns.begin(db, at)
+      turns.done(db, at)
     })
-    return { happenings: entries.map((entry) => landed(entry, null)), blocked: [] } satisfies LandOutcome
+    const done = entries.filter((entry) => !turns.lost.has(entry))
+    return { happenings: done.map((entry) => landed(entry, null)), blocked: [] } satisfies LandOutcome
   }
   const apply = yield* ApplyService
   const book = yield* LandingBook
@@ -72,7 +75,8 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
       LandingFailed: (error) =>
         error.outcome === "needs_recovery"
           ? Effect.fail<LandingFailed>(error)
-          : hold(request, "landing_failed", error.message, entries),
+          : // Somebody took an entry away (cancelled, superseded, expired): the others land without it.
+            hold(request, "landing_failed", error.message, turns.lost.size > 0 ? [...turns.lost] : entries),
     }),
   )
 })
@@ -87,40 +91,55 @@ const landed = (entry: Candidacy, commit: string | null): Happening =>
   )
 
 /** What the queue is told at the landing's begin and end. */
-const turnsOf = (request: LandRequest, leaseMs: number) => {
+const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
   const { base, entries, plan, outputs, flags, from } = request
   const steps = new Map(plan?.steps.map((step, index) => [step.entryId, { step, index }]))
-  const treeAfter = (entry: Candidacy): string => steps.get(idOf(entry))?.step.tree ?? base.tree
-  const treeBefore = (entry: Candidacy): string => {
-    const index = steps.get(idOf(entry))?.index ?? 0
-    return index === 0 ? base.tree : (plan?.steps[index - 1]?.tree ?? base.tree)
-  }
+  // What is there already changes nothing of the tree that the steps before it left.
+  let running: string = base.tree
+  const trees = new Map(
+    entries.map((entry) => {
+      const before = running
+      running = steps.get(idOf(entry))?.step.tree ?? before
+      return [entry, { before, after: running }] as const
+    }),
+  )
+  const treeAfter = (entry: Candidacy): string => trees.get(entry)?.after ?? base.tree
+  const treeBefore = (entry: Candidacy): string => trees.get(entry)?.before ?? base.tree
   const claims = new Map<number, Lease>()
+  const lost = new Set<Candidacy>()
   const leaseOf = (entry: Candidacy): Lease => claims.get(entry.lease.entry.id) ?? entry.lease
+  const commit = (db: Parameters<typeof settleAll>[0], at: number): readonly number[] => {
+    if (from === "leased")
+      return settleAll(
+        db,
+        entries.map(
+          (entry): Settlement => ({
+            to: "committing",
+            lease: entry.lease,
+            verification: verificationOf(entry, base, treeAfter(entry), outputs, flags),
+          }),
+        ),
+        at,
+      ).lost
+    return entries.flatMap(({ lease }) => {
+      const claim = claimProven(db, lease.entry.id, lease.worker, at + leaseMs, at)
+      if (claim) claims.set(lease.entry.id, claim)
+      return claim ? [] : [lease.entry.id]
+    })
+  }
+  const begun = () => entries.filter((entry) => !lost.has(entry))
   return {
+    /** Entries that turned out not to be ours any more when the landing began. */
+    lost: lost as ReadonlySet<Candidacy>,
     begin: (db: Parameters<typeof settleAll>[0], at: number): readonly number[] => {
-      if (from === "leased")
-        return settleAll(
-          db,
-          entries.map(
-            (entry): Settlement => ({
-              to: "committing",
-              lease: entry.lease,
-              verification: verificationOf(entry, base, treeAfter(entry), outputs, flags),
-            }),
-          ),
-          at,
-        ).lost
-      return entries.flatMap(({ lease }) => {
-        const claim = claimProven(db, lease.entry.id, lease.worker, at + leaseMs, at)
-        if (claim) claims.set(lease.entry.id, claim)
-        return claim ? [] : [lease.entry.id]
-      })
+      const ids = commit(db, at)
+      for (const entry of entries) if (ids.includes(entry.lease.entry.id)) lost.add(entry)
+      return ids
     },
     done: (db: Parameters<typeof settleAll>[0], at: number): void => {
       settleAll(
         db,
-        entries.map(
+        begun().map(
           (entry): Settlement => ({
             to: "applied",
             lease: leaseOf(entry),
@@ -147,7 +166,7 @@ const turnsOf = (request: LandRequest, leaseMs: number) => {
       const reason = { code: "landing_undone", text: "the landing was undone; nothing changed" }
       settleAll(
         db,
-        entries.map((entry): Settlement => ({ to: "undone", lease: leaseOf(entry), reason })),
+        begun().map((entry): Settlement => ({ to: "undone", lease: leaseOf(entry), reason })),
         at,
       )
     },
@@ -177,8 +196,7 @@ const hold = Effect.fn("worker.hold")(function* (
 ) {
   const queue = yield* QueueService
   const { base, entries, outputs, flags } = request
-  const ids = held.map(({ lease }) => lease.entry.id)
-  const others = { code: "landing_apart", text: `it lands without entry ${ids.join(", ")}, which is blocked` }
+  const others = { code: "landing_apart", text: "something that was to land with it cannot land now" }
   yield* queue.transact((db, at) => {
     const leased = entries.filter(({ lease }) => isOurs(db, lease))
     settleAll(
@@ -197,9 +215,14 @@ const hold = Effect.fn("worker.hold")(function* (
       at,
     )
   })
+  // One that was withdrawn meanwhile keeps the reason it was withdrawn for.
+  const waiting = yield* queue.read((db) =>
+    held.filter(({ lease }) => entryRow(db, lease.entry.id)?.state === "verified"),
+  )
+  const ids = waiting.map(({ lease }) => lease.entry.id)
   yield* queue.explain(ids, { code, text })
   return {
-    happenings: held.map(({ lease }) => happening(lease, "blocked", code, text)),
+    happenings: waiting.map(({ lease }) => happening(lease, "blocked", code, text)),
     blocked: ids,
   } satisfies LandOutcome
 })

@@ -72,6 +72,7 @@ export const considerEntry = Effect.fn("worker.considerEntry")(function* (
     ...(change.repairs.some((repair) => repair.kind === "relocation") ? ["relocated"] : []),
     ...(change.rebased.length > 0 ? ["rebased"] : []),
     ...(noop ? ["noop"] : []),
+    ...(answer.survived ? ["survived_rebase"] : []),
     ...(policy.approvals.unattended ? ["unattended"] : []),
   ]
   return ok({ lease, change, digest, sensitive, flags, answer, approvals, noop } satisfies Candidacy)

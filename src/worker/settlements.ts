@@ -26,9 +26,10 @@ export const verificationOf = (
 
 /** The counted approvals as the receipt keeps them. */
 const approvalRecords = (entry: Candidacy): ApprovalRecord[] => {
-  const counted = new Set(entry.answer.counted.map((approval) => approval.approver))
+  const isCounted = (row: ApprovalRow) =>
+    entry.answer.counted.some(({ approver, digest }) => approver === row.approver && digest === row.digest)
   return entry.approvals
-    .filter((row) => row.decision === "approve" && row.voided_at === null && counted.has(row.approver))
+    .filter((row) => row.decision === "approve" && row.voided_at === null && isCounted(row))
     .map((row: ApprovalRow) => ({
       approver: row.approver,
       timestamp: toTimestamp(row.created_at),

@@ -8,7 +8,12 @@ import type { Lease } from "../queue/lease.ts"
 import { payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
-import { approvalsOf, verificationOf as storedProof, type VerificationRow } from "../queue/read.ts"
+import {
+  approvalsOf,
+  dependenciesOf,
+  verificationOf as storedProof,
+  type VerificationRow,
+} from "../queue/read.ts"
 import { type Settlement, settleAll } from "../queue/settle.ts"
 import { type Base, currentBase } from "./base.ts"
 import { considerBatch, planOn } from "./consider.ts"
@@ -153,9 +158,10 @@ export const provenTurn = Effect.fn("worker.provenTurn")(function* (
   const base = yield* currentBase()
   const { policy } = base.policy
   if (policy.landing.mode !== "commit") return { ...IDLE, blocked: [] as readonly number[] }
-  const rows = (yield* queue.proven(policy.queue.batch)).filter(
+  const ready = (yield* queue.proven(policy.queue.batch)).filter(
     (row) => !skip(row.id) && (options.only === undefined || row.id === options.only),
   )
+  const rows = yield* queue.read((db) => inOrder(ready, (id) => dependenciesOf(db, id)))
   if (rows.length === 0) return { ...IDLE, blocked: [] as readonly number[] }
   const proofs = yield* queue.read((db) => rows.map((row) => ({ row, proof: storedProof(db, row.id) })))
   const stale = proofs.filter(({ proof }) => proof === null || proof.base_commit !== base.commit)
@@ -168,6 +174,21 @@ export const provenTurn = Effect.fn("worker.provenTurn")(function* (
   const chosen = policy.guards.length > 0 ? proofs.slice(0, 1) : proofs
   return yield* landProven(chosen as readonly Proven[], base, options)
 })
+
+/** Those whose dependencies have landed or can land before them in the same chain, in an order that allows it. */
+const inOrder = (
+  rows: readonly EntryRow[],
+  dependencies: (id: number) => readonly EntryRow[],
+): readonly EntryRow[] => {
+  const ordered: EntryRow[] = []
+  const isMet = (on: EntryRow) => on.state === "applied" || ordered.some(({ id }) => id === on.id)
+  for (let left = rows; ; ) {
+    const next = left.filter((row) => row.blockers === 0 || dependencies(row.id).every(isMet))
+    if (next.length === 0) return ordered
+    ordered.push(...next)
+    left = left.filter((row) => !next.includes(row))
+  }
+}
 
 interface Proven {
   readonly row: EntryRow
@@ -257,7 +278,8 @@ const notGreen = Effect.fn("worker.notGreen")(function* (
       )
     }
     case "infra": {
-      if (maxAttempts !== undefined && lease.attempt >= maxAttempts) {
+      const allowed = maxAttempts ?? lease.entry.max_attempts
+      if (lease.attempt >= allowed) {
         const report = infraReport(verdict, lease.attempt)
         return result(
           { to: "failed", lease, reasonClass: "attempts", report },
@@ -267,7 +289,7 @@ const notGreen = Effect.fn("worker.notGreen")(function* (
       const runAt = at + (yield* backoff(lease.attempt))
       const reason = { code: verdict.code, text: `${verdict.message}; hint: ${verdict.hint}` }
       return result(
-        { to: "scheduled", lease, runAt, charged: true, reason },
+        { to: "scheduled", lease, runAt, charged: true, maxAttempts: allowed, reason },
         happening(lease, "retry", reason.code, reason.text),
       )
     }

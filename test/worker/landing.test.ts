@@ -309,6 +309,79 @@ describe("the operator's working tree in the way", () => {
   })
 })
 
+describe("between computing a chain and landing it", () => {
+  /** Does something once. */
+  const once = (act: () => void | Promise<void>) => {
+    let done = false
+    return () => {
+      if (done) return
+      done = true
+      return act()
+    }
+  }
+
+  test("a commit made by hand: everything is computed again on it, nothing is lost, no attempt is used", async () => {
+    await open({ beforeLanding: once(() => void shop.commit("by hand", { "hand.txt": "hand\n" })) })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
+    expect(outcomes(await shop.drain())).toEqual([
+      "1 waiting base_moved",
+      "2 waiting base_moved",
+      "1 landed",
+      "2 landed",
+    ])
+    expect(shop.git("log", "--format=%s")).toBe("change c.txt\nchange b.txt\nby hand\nbase")
+    expect((await shop.entry(1)).attempts).toBe(1)
+    expect(shop.git("status", "--porcelain")).toBe("")
+  })
+
+  test("one of them is cancelled: the others land without it", async () => {
+    await open({ beforeLanding: once(() => void shop.cancel(2)) })
+    await shop.enqueue([
+      requestOf("one", { "b.txt": "b\n" }),
+      requestOf("two", { "c.txt": "c\n" }),
+      requestOf("three", { "d.txt": "d\n" }),
+    ])
+    expect(outcomes(await shop.drain())).toEqual(["1 landed", "3 landed"])
+    expect(await shop.entry(2)).toMatchObject({ state: "cancelled", reason: "not needed any more" })
+    expect(shop.read("c.txt")).toBeNull()
+    expect((await shop.entry(1)).attempts).toBe(1)
+  })
+
+  test("another answer to the same task arrives: it lands, the old one does not", async () => {
+    const answer = once(async () => void (await shop.enqueue([requestOf("one", { "b.txt": "better\n" })])))
+    await open({ beforeLanding: answer })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
+    expect(outcomes(await shop.drain()).toSorted()).toEqual(["2 landed", "3 landed"])
+    expect(await shop.state(1)).toBe("cancelled")
+    expect(shop.read("b.txt")).toBe("better\n")
+  })
+
+  test("a file it changes is edited: only that entry waits", async () => {
+    await open({ beforeLanding: once(() => shop.write({ "b.txt": "mine\n" })) })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
+    expect(outcomes(await shop.drain()).toSorted()).toEqual([
+      "1 blocked blocked_untracked_in_the_way",
+      "2 landed",
+    ])
+    expect(shop.read("b.txt")).toBe("mine\n")
+  })
+})
+
+test("a blocked chain lands in the order of its dependencies, whatever its priorities are", async () => {
+  await open()
+  await shop.enqueue([
+    requestOf("early", { "b.txt": "b\n" }),
+    requestOf("late", { "c.txt": "c\n" }, { depends_on: ["early"] }),
+  ])
+  shop.write({ ".git/index.lock": "" })
+  await shop.drain()
+  expect([await shop.state(1), await shop.state(2)]).toEqual(["verified", "verified"])
+  await shop.query((db) => db.run("UPDATE entry SET rank = rank - 1e12 WHERE id = 2"))
+  shop.write({ ".git/index.lock": null })
+  await shop.pass(3_000)
+  expect(outcomes(await shop.drain())).toEqual(["1 landed", "2 landed"])
+})
+
 describe("preview mode", () => {
   test("proves everything and lands nothing", async () => {
     await open({ policy: { ...OPEN_POLICY, landing: { mode: "preview", branch: "main" } } })

@@ -23,6 +23,7 @@ import { storedGuardMemory } from "../../src/guard/StoredGuardMemory.ts"
 import { type ApproveOptions, approve } from "../../src/operations/approve.ts"
 import { showEntry } from "../../src/operations/entries.ts"
 import { type SubmitOptions, submit } from "../../src/operations/submit.ts"
+import { cancel, requeueEntries } from "../../src/operations/withdraw.ts"
 import { HumanPresence } from "../../src/platform/HumanPresence.ts"
 import { PolicyStore } from "../../src/platform/PolicyStore.ts"
 import { type ProcessOutcome, ProcessRunner, type RunOptions } from "../../src/platform/ProcessRunner.ts"
@@ -53,6 +54,8 @@ export interface WorkshopOptions {
   readonly files?: Readonly<Record<string, string>>
   /** How a guard's process ends; an Effect can wait, fail to end, or act in the meantime. */
   readonly guard?: (call: GuardCall) => GuardSays | Effect.Effect<GuardSays>
+  /** Happens each time when a landing is computed and about to begin. */
+  readonly beforeLanding?: () => void | Promise<void>
   /** What the person types, given the screen: the right digits unless told otherwise. */
   readonly types?: (screen: string) => string
 }
@@ -91,6 +94,22 @@ const runnerOf = (guard: NonNullable<WorkshopOptions["guard"]>) =>
       }),
   })
 
+/** The live service, with something that happens before each landing. */
+const interruptedBy = (act: WorkshopOptions["beforeLanding"] = () => {}) =>
+  Layer.effect(
+    ApplyService,
+    Effect.map(ApplyService, (live) =>
+      ApplyService.of({
+        ...live,
+        land: (plan, how) =>
+          Effect.zipRight(
+            Effect.promise(async () => act()),
+            live.land(plan, how),
+          ),
+      }),
+    ),
+  )
+
 /** Types the first digits of the digest that the screen shows last, as a person who has looked would. */
 const typesDigest = (screen: string): string =>
   [...screen.matchAll(/\b[0-9a-f]{64}\b/g)].at(-1)![0].slice(0, 6)
@@ -104,6 +123,7 @@ const graph = (repository: Repository, options: WorkshopOptions) =>
     WorkspaceFiles.layer,
     StageKeeper.layer,
   ).pipe(
+    Layer.provideMerge(interruptedBy(options.beforeLanding)),
     Layer.provideMerge(ApplyService.layer),
     Layer.provideMerge(LandingBook.layer),
     Layer.provide(WorktreeFiles.layer),
@@ -175,6 +195,8 @@ export const openProcess = async (repository: Repository, options: WorkshopOptio
           { render: reviewText, color: false, note: () => {} },
         ),
       ),
+    requeue: (id: number, reason: string) => run(requeueEntries(String(id), reason)),
+    cancel: (id: number) => run(cancel(String(id), "not needed any more")),
     state: async (id: number): Promise<EntryState> => (await entry(id)).state,
     show: (id: number) => run(showEntry(String(id))),
     receipt: async (id: number) => v.parse(Receipt, (await run(showEntry(String(id)))).receipt),
