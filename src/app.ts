@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { AuditService } from "./audit/AuditService.ts"
+import { BlobStore } from "./audit/BlobStore.ts"
 import { Database, type DatabaseError } from "./platform/Database.ts"
 import { Operator } from "./platform/Operator.ts"
 import { PolicyStore } from "./platform/PolicyStore.ts"
@@ -13,7 +14,14 @@ import { CurrentWorkspace, type Workspace } from "./platform/Workspace.ts"
 import { QueueService } from "./queue/QueueService.ts"
 
 /** What commands that only read or decide need: the workspace, its database, the queue and its log. */
-export type Core = CurrentWorkspace | Operator | Database | QueueService | AuditService | PolicyStore
+export type Core =
+  | CurrentWorkspace
+  | Operator
+  | Database
+  | QueueService
+  | AuditService
+  | BlobStore
+  | PolicyStore
 
 /** The core of one workspace; every larger graph is built on it. */
 export const coreLayer = (
@@ -21,7 +29,7 @@ export const coreLayer = (
   env: Environment,
   { create }: { readonly create: boolean } = { create: false },
 ): Layer.Layer<Core, DatabaseError> =>
-  Layer.mergeAll(QueueService.layer, AuditService.layer, PolicyStore.layer).pipe(
+  Layer.mergeAll(QueueService.layer, AuditService.layer, BlobStore.layer, PolicyStore.layer).pipe(
     Layer.provideMerge(Database.layer({ file: workspace.databaseFile, create })),
     Layer.provideMerge(Layer.succeed(CurrentWorkspace, workspace)),
     Layer.provideMerge(Operator.layer(env)),

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { BlobStore } from "../audit/BlobStore.ts"
 import { type Change, type ChangeRequest, payloadBytes } from "../domain/change-request.ts"
 import { contentHash, type FileState } from "../domain/files.ts"
 import type { Policy } from "../domain/policy.ts"
@@ -63,7 +64,7 @@ export const indexOid = (
   return oid !== undefined && isOid(oid) ? { oid, mode: parsed.value.statedMode ?? "100644" } : null
 }
 
-/** Pre-images of a change request that the repository still holds: by the patch's own blob id, else by its base. */
+/** Pre-images of a change request that are still to be had: by the patch's own blob id, its base, or an earlier landing. */
 export const storedBases = Effect.fn("worker.storedBases")(function* (request: ChangeRequest) {
   const git = yield* GitRepository
   const wanted = request.changes.filter((change) => change.base_hash !== undefined)
@@ -79,6 +80,16 @@ export const storedBases = Effect.fn("worker.storedBases")(function* (request: C
       wanted.map((change) => change.path),
     )
     for (const state of files.values()) if (state !== null) found.push(state)
+  }
+  const known = new Set(found.map(contentHash))
+  const store = yield* BlobStore
+  for (const change of wanted) {
+    if (known.has(change.base_hash!)) continue
+    // Damaged content is none; `verify` names it.
+    const bytes = yield* Effect.catchTag(store.get(change.base_hash!), "BlobCorrupt", () =>
+      Effect.succeed(null),
+    )
+    if (bytes !== null) found.push({ mode: indexOid(change)?.mode ?? "100644", bytes })
   }
   return found
 })

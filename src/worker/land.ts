@@ -134,6 +134,9 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
     begin: (db: Parameters<typeof settleAll>[0], at: number): readonly number[] => {
       const ids = commit(db, at)
       for (const entry of entries) if (ids.includes(entry.lease.entry.id)) lost.add(entry)
+      const kept = new Set(begun().map(idOf))
+      const effects = evidence.effects.filter(({ entryId }) => kept.has(String(entryId)))
+      keepEvidence(db, { ...evidence, effects }, entries[0]!.lease.worker, at)
       return ids
     },
     done: (db: Parameters<typeof settleAll>[0], at: number): void => {
