@@ -3,7 +3,7 @@
  * dist/hyperion into an empty repository, every tree compared with git's; with the branch not checked out and checked
  * out. Beside it, in turns, the first `--first N` (300) commits `--rounds N` (3) times: Hyperion (enqueue + worker)
  * against one `git apply` + `git commit` for each of the same patches. JSON on stdout; ratios count. Exit 1 when a tree
- * differs.
+ * differs. `--binary FILE` measures another build.
  */
 import { rmSync } from "node:fs"
 import { basename, join, resolve } from "node:path"
@@ -13,15 +13,16 @@ import { type Replay, replay } from "../quickstart/replay.ts"
 import { expect, type Ground, makeGround, run } from "../quickstart/run.ts"
 import { prepareRival, runRival } from "./rival.ts"
 
-const program = [resolve(import.meta.dir, "../../dist/hyperion")]
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    binary: { type: "string", default: resolve(import.meta.dir, "../../dist/hyperion") },
     first: { type: "string", default: "300" },
     rounds: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
   },
 })
+const program = [resolve(values.binary)]
 const first = Number(values.first)
 const rounds = Number(values.rounds)
 
@@ -116,7 +117,9 @@ const benched = (argument: string) => {
 }
 
 if (positionals.length === 0) {
-  console.error("usage: bun scripts/bench/replay.ts [NAME=]DIR… [--first N] [--rounds N] [--json]")
+  console.error(
+    "usage: bun scripts/bench/replay.ts [NAME=]DIR… [--binary FILE] [--first N] [--rounds N] [--json]",
+  )
   process.exit(2)
 }
 const results = positionals.map(benched)
@@ -127,7 +130,7 @@ console.log(
       bench: "replay",
       mode: "landing.mode commit, profile replay: no guards, no approvals",
       durability:
-        "Hyperion: landings synchronous=FULL with fsynced objects and files, queue synchronous=NORMAL; git: its defaults",
+        "Hyperion: landings synchronous=FULL with fsynced objects and refs, queue synchronous=NORMAL; git: its defaults",
       results,
       ratios: Object.fromEntries(
         results.map(({ repository, race }) => [

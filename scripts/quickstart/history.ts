@@ -1,4 +1,4 @@
-import { must } from "./run.ts"
+import { must, mustBytes } from "./run.ts"
 
 export interface Commit {
   readonly revision: string
@@ -20,17 +20,26 @@ export const firstParent = (gitDir: string, ref: string, env: Env): readonly Com
 
 /**
  * The tree as git writes it today. Old histories hold trees with zero-padded modes (`040000`), which say the same under
- * another id. Writes an index into `gitDir`: for a copy of a repository only.
+ * another id. Entry by entry, because `read-tree` remembers the id and `write-tree` would give it back. Writes into
+ * `gitDir`: for a copy of a repository only.
  */
 export const canonicalTree = (gitDir: string, tree: string, env: Env): string => {
-  const call = (...args: readonly string[]) =>
+  const scratch = { ...env, GIT_INDEX_FILE: `${gitDir}/canonical-index` }
+  const git = (args: readonly string[], stdin?: Uint8Array) =>
     must({
       argv: ["git", "--git-dir", gitDir, ...args],
       cwd: gitDir,
-      env: { ...env, GIT_INDEX_FILE: `${gitDir}/canonical-index` },
-    }).trim()
-  call("read-tree", tree)
-  return call("write-tree")
+      env: scratch,
+      ...(stdin && { stdin }),
+    })
+  const list = mustBytes({
+    argv: ["git", "--git-dir", gitDir, "ls-tree", "-r", "-z", tree],
+    cwd: gitDir,
+    env,
+  })
+  git(["read-tree", "--empty"])
+  git(["update-index", "-z", "--index-info"], list)
+  return git(["write-tree"]).trim()
 }
 
 /** Whether two trees hold the same, however old the git that wrote them. */

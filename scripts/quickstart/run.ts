@@ -51,11 +51,10 @@ export interface Call {
   readonly argv: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdin?: string
+  readonly stdin?: string | Uint8Array
 }
 
-/** Runs a command to its end without a terminal. Any exit code is an answer. */
-export const run = ({ argv, cwd, env, stdin }: Call): Ran => {
+const spawned = ({ argv, cwd, env, stdin }: Call) => {
   const start = performance.now()
   const child = Bun.spawnSync([...argv], {
     cwd,
@@ -63,25 +62,28 @@ export const run = ({ argv, cwd, env, stdin }: Call): Ran => {
     stdin: stdin === undefined ? "ignore" : Buffer.from(stdin),
     stdout: "pipe",
     stderr: "pipe",
-    maxBuffer: 1024 ** 3,
   })
-  return {
-    code: child.exitCode,
-    stdout: child.stdout.toString(),
-    stderr: child.stderr.toString(),
-    seconds: (performance.now() - start) / 1000,
-  }
+  return { ...child, seconds: (performance.now() - start) / 1000 }
 }
 
-/** Runs a command that must succeed; its standard output. */
-export const must = (call: Call): string => {
-  const { code, stdout, stderr } = run(call)
-  if (code !== 0) {
+/** Runs a command to its end without a terminal. Any exit code is an answer. */
+export const run = (call: Call): Ran => {
+  const { exitCode, stdout, stderr, seconds } = spawned(call)
+  return { code: exitCode, stdout: stdout.toString(), stderr: stderr.toString(), seconds }
+}
+
+/** Runs a command that must succeed; the bytes of its standard output. */
+export const mustBytes = (call: Call): Buffer => {
+  const { exitCode, stdout, stderr } = spawned(call)
+  if (exitCode !== 0) {
     const words = call.argv.map((word) => word.split("/").at(-1)).join(" ")
-    throw new Unexpected(`${words} ended with ${code}: ${stderr.trim() || stdout.trim()}`)
+    const said = stderr.toString().trim() || stdout.toString().trim()
+    throw new Unexpected(`${words} ended with ${exitCode}: ${said}`)
   }
   return stdout
 }
+
+export const must = (call: Call): string => mustBytes(call).toString()
 
 /** Both output streams in the order they were written, as a terminal shows them. */
 export const runAsSeen = ({ argv, cwd, env }: Call, scratch: string): { code: number; text: string } => {

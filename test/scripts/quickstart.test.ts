@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { join, resolve } from "node:path"
 import { firstParent, sameTree } from "../../scripts/quickstart/history.ts"
 import { replay } from "../../scripts/quickstart/replay.ts"
-import { type Ground, makeGround, must } from "../../scripts/quickstart/run.ts"
+import { type Ground, makeGround, must, mustBytes } from "../../scripts/quickstart/run.ts"
 import { wrap } from "../../scripts/quickstart/screen.ts"
 import { syntheticHistory } from "../../scripts/quickstart/synthetic.ts"
 
@@ -79,4 +79,16 @@ test("another tree is not the same tree", () => {
   const [first, second] = firstParent(source, "main", ground.env)
   expect(sameTree(source, first!.tree, first!.tree, ground.env)).toBe(true)
   expect(sameTree(source, first!.tree, second!.tree, ground.env)).toBe(false)
+})
+
+test("a tree with zero-padded modes is the same tree as the one git writes today", () => {
+  const source = repository("padded.git", commit(1, "dir/a", "1\n"))
+  const { tree } = firstParent(source, "main", ground.env)[0]!
+  const git = (args: readonly string[], stdin?: Uint8Array) =>
+    mustBytes({ argv: ["git", ...args], cwd: source, env: ground.env, ...(stdin && { stdin }) })
+  const body = git(["cat-file", "tree", tree])
+  const padded = Buffer.concat([Buffer.from("0"), body])
+  const old = git(["hash-object", "-t", "tree", "-w", "--literally", "--stdin"], padded).toString().trim()
+  expect(old).not.toBe(tree)
+  expect(sameTree(source, old, tree, ground.env)).toBe(true)
 })
