@@ -4,6 +4,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import { statusText } from "../../src/cli/actions/status.ts"
+import { toTimestamp } from "../../src/domain/time.ts"
 import { RequestStore } from "../../src/intake/RequestStore.ts"
 import { type StatusReport, status } from "../../src/operations/status.ts"
 import { PolicyStore } from "../../src/platform/PolicyStore.ts"
@@ -48,7 +49,7 @@ describe("a quiet workspace", () => {
         counts: { applied: 1, pending: 0 },
         status_counts: { pending: 0, in_progress: 0, applied: 1, failed: 0 },
         queue_depth: 0,
-        last_landing: { entry_id: id, task_id: "greeting-1", at: new Date(START).toISOString() },
+        last_landing: { entry_id: id, task_id: "greeting-1", at: toTimestamp(START) },
       })
       expect(codes(report)).toEqual(["no_sandbox"])
       expect(textOf(report)).toContain("nothing needs you")

@@ -37,11 +37,13 @@ export interface DeskOptions {
 export const typesDigest = (screen: string): string =>
   [...screen.matchAll(/\b[0-9a-f]{64}\b/g)].at(-1)![0].slice(0, 6)
 
+const PATH = process.env["PATH"] ?? ""
+
 const git = (root: string, ...args: string[]) => {
   const done = Bun.spawnSync(["git", ...args], {
     cwd: root,
     env: {
-      PATH: process.env["PATH"] ?? "",
+      PATH,
       GIT_CONFIG_NOSYSTEM: "1",
       GIT_CONFIG_GLOBAL: "/dev/null",
       GIT_AUTHOR_NAME: "Ada",
@@ -84,7 +86,7 @@ export const desk = ({
         GitRepository.layer({
           start: root,
           cacheDir: join(root, ".cache"),
-          env: { PATH: process.env["PATH"] },
+          env: { PATH },
         }),
         trusted,
       ).pipe(
