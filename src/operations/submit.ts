@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Assignment } from "../domain/assignment.ts"
-import { CastBundle, CastPayload, makeCast } from "../domain/cast.ts"
+import { CAST_VERSION, CastBundle, CastPayload, makeCast } from "../domain/cast.ts"
 import { type Change, payloadBytes, type ValidatedChangeRequest } from "../domain/change-request.ts"
 import { sha256Hex } from "../domain/hash.ts"
 import type { RequestId } from "../domain/ids.ts"
@@ -15,7 +15,7 @@ import { parsePatch } from "../patch/parse.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
 import { isOid, type Oid } from "../platform/git/objects.ts"
 import { Operator } from "../platform/Operator.ts"
-import type { EnqueueItem, EnqueueOutcome } from "../queue/enqueue.ts"
+import { type EnqueueItem, type EnqueueOutcome, prepareItem, refusalOf } from "../queue/enqueue.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { withBase } from "../validator/base-hashes.ts"
 import { ValidatorService } from "../validator/ValidatorService.ts"
@@ -83,7 +83,10 @@ export const submit = Effect.fn("operations.submit")(function* (
       made.push(...(yield* prepare(document, base, at, options)))
     const ready = made.filter((one) => !isRejected(one)) as Prepared[]
     const outcomes = options.dryRun
-      ? ready.map((): EnqueueOutcome | null => null)
+      ? ready.map(({ item }): EnqueueOutcome | null => {
+          const violation = refusalOf(prepareItem(item), at)
+          return violation && { outcome: "rejected", violation }
+        })
       : yield* queue.enqueue(
           ready.map(({ item }) => item),
           {
@@ -222,6 +225,16 @@ const fromCast = Effect.fn("operations.fromCast")(function* (
   base: Base,
   options: SubmitOptions,
 ) {
+  const { version } = value as { version?: unknown }
+  if (version !== undefined && version !== CAST_VERSION)
+    return rejection(where, null, [
+      {
+        code: "cast_version_unsupported",
+        path: "version",
+        message: `this cast's version is not known here; known is ${CAST_VERSION}`,
+        hint: "make it again with this version of hyperion, or use a newer one",
+      },
+    ])
   const parsed = parseDocument(CastPayload, value)
   if (!parsed.ok) return rejection(where, null, parsed.error)
   const cast = parsed.value

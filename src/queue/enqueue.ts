@@ -101,6 +101,17 @@ const castViolation = (cast: CastPayload): Violation | null => {
   return null
 }
 
+/** Why a cast cannot be enqueued, whatever is in the queue; null when it can. */
+export const refusalOf = ({ cast, violation, expires }: PreparedItem, at: Millis): Violation | null => {
+  if (violation !== null || expires > at) return violation
+  return {
+    code: "cast_expired",
+    path: "ttl_seconds",
+    message: `cast ${cast.cast_id} expired at ${toTimestamp(expires)}`,
+    hint: "make a new cast from its change request, or give it a longer ttl_seconds",
+  }
+}
+
 /** Each item is queued, a duplicate or rejected on its own; one transaction for all of them. */
 export const enqueueAll = (
   db: Database,
@@ -120,14 +131,8 @@ const enqueueOne = (
   options: EnqueueOptions,
 ): EnqueueOutcome => {
   const { cast, payloadHash: hash } = item
-  if (item.violation) return rejected(item.violation)
-  if (item.expires <= options.at)
-    return rejected({
-      code: "cast_expired",
-      path: "ttl_seconds",
-      message: `cast ${cast.cast_id} expired at ${toTimestamp(item.expires)}`,
-      hint: "make a new cast from its change request, or give it a longer ttl_seconds",
-    })
+  const refusal = refusalOf(item, options.at)
+  if (refusal) return rejected(refusal)
 
   const earlier = entriesOfTask(db, cast.task_id)
   const standing = earlier.find(

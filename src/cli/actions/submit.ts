@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type { Violation } from "../../domain/violation.ts"
 import { readAll } from "../../operations/read-documents.ts"
 import { type Submission, submit } from "../../operations/submit.ts"
 import type { OutputWriter } from "../../platform/stdio.ts"
@@ -73,7 +74,7 @@ const tellText = (
     for (const violation of result.violations)
       output.data([
         styled("red", "rejected"),
-        ` ${result.where}: ${violation.path === "" ? "" : `${violation.path}: `}${violation.message} [${violation.code}]; `,
+        ` ${place(result.where, violation)}: ${violation.message} [${violation.code}]; `,
         styled("cyan", "hint:"),
         ` ${violation.hint}`,
       ])
@@ -85,6 +86,12 @@ const tellText = (
         .map(([name, count]) => `${count} ${name}`)
         .join(", "),
     )
+}
+
+/** Where to look; nothing that the path or the message says itself. */
+const place = (where: string, { path, message }: Violation): string => {
+  if (path === "" || message.startsWith(`${path}: `)) return where
+  return path.startsWith(where) ? path : `${where}: ${path}`
 }
 
 const accepted = (result: Submission): readonly Piece[] => {
