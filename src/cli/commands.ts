@@ -78,6 +78,11 @@ export const COMMANDS: CommandTable = {
   reject: { summary: "Refuse a change, with the reason", load: () => import("./commands/reject.ts") },
   requeue: { summary: "Put a failed entry back", load: () => import("./commands/requeue.ts") },
   cancel: { summary: "Withdraw an entry that has not landed", load: () => import("./commands/cancel.ts") },
+  receipt: { summary: "Show the proof of a landing", load: () => import("./commands/receipt.ts") },
+  verify: {
+    summary: "Recompute landed trees with git apply and check every hash",
+    load: () => import("./commands/verify.ts"),
+  },
   audit: {
     summary: "Work with the tamper-evident log",
     subcommands: {
