@@ -59,7 +59,8 @@ const faultOf = (error: unknown): DatabaseFault => {
   if (code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB") return "corrupt"
   if (code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN") || code === "SQLITE_PERM")
     return "read_only"
-  if (code === "SQLITE_FULL") return "full"
+  // Not even room for the shared memory beside it.
+  if (code === "SQLITE_FULL" || code === "SQLITE_IOERR_SHMSIZE") return "full"
   return "other"
 }
 
