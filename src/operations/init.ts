@@ -1,10 +1,12 @@
 import * as Effect from "effect/Effect"
 import policySchema from "../../docs/schemas/policy.json"
 import type { GuardResult } from "../domain/guard.ts"
+import { sha256Hex } from "../domain/hash.ts"
 import { POLICY_VERSION, type PolicyInput, type SandboxMode } from "../domain/policy.ts"
 import { asGuardSpec, type DetectedGuard, detectGuards } from "../guard/detect.ts"
 import { GuardService } from "../guard/GuardService.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
+import { HumanPresence } from "../platform/HumanPresence.ts"
 import { Operator } from "../platform/Operator.ts"
 import { PolicyStore } from "../platform/PolicyStore.ts"
 import { Sandbox } from "../platform/Sandbox.ts"
@@ -12,6 +14,7 @@ import { CurrentWorkspace, POLICY_FILE, STATE_DIR } from "../platform/Workspace.
 import { WorkspaceFiles } from "../platform/WorkspaceFiles.ts"
 import { currentBase, NoBranch } from "../worker/base.ts"
 import { materialize, provingGround } from "../worker/candidates.ts"
+import { refuseAgent } from "./presence.ts"
 
 export interface InitOptions {
   readonly profile: "replay" | undefined
@@ -34,7 +37,7 @@ export interface InitReport {
     readonly file: string
     readonly written: boolean
     readonly trusted: boolean
-    readonly profile: string
+    readonly profile: string | null
   }
   readonly guards: readonly GuardTrial[]
   readonly sandbox: {
@@ -101,6 +104,10 @@ export const initWorkspace = Effect.fn("operations.init")(function* (options: In
   if (branch === null) return yield* new NoBranch()
   const detected = detectGuards((file) => files.readRoot(workspace.root, file))
   const existing = yield* store.workingCopy()
+  const before = yield* store.lastTrusted()
+  const { agent } = yield* (yield* HumanPresence).look()
+  // A policy that switches approvals off is a decision, and only people decide.
+  if (options.profile === "replay" && existing === null) yield* refuseAgent({ agent, terminal: false })
   if (existing === null) {
     const policy =
       options.profile === "replay"
@@ -111,10 +118,13 @@ export const initWorkspace = Effect.fn("operations.init")(function* (options: In
   }
   // Beside the policy, so that an editor can check it without a network.
   yield* files.write(`${workspace.stateDir}/policy.schema.json`, `${JSON.stringify(policySchema, null, 2)}\n`)
-  const { policy } = yield* store.trust(name)
+  // A file that was there is trusted by its first init, and only by a person: later edits take `config trust`.
+  const mayTrust =
+    existing === null || (before === null ? agent === null : before.digest === sha256Hex(existing))
+  const { policy } = mayTrust ? yield* store.trust(name) : yield* store.inspect()
   const excluded = yield* files.exclude(git.layout.commonDir, OWN_FOLDERS)
   const because = new Map(detected.map((guard) => [guard.id, guard.because]))
-  const trials = yield* tryGuards(because)
+  const trials = mayTrust ? yield* tryGuards(because) : []
 
   return {
     root: workspace.root,
@@ -122,8 +132,8 @@ export const initWorkspace = Effect.fn("operations.init")(function* (options: In
     policy: {
       file: POLICY_FILE,
       written: existing === null,
-      trusted: true,
-      profile: options.profile ?? "default",
+      trusted: mayTrust,
+      profile: existing === null ? (options.profile ?? "default") : null,
     },
     guards: trials,
     sandbox: {

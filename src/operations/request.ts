@@ -18,6 +18,7 @@ import { GitRepository } from "../platform/git/GitRepository.ts"
 import { Operator } from "../platform/Operator.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { type Base, currentBase, readFiles } from "../worker/base.ts"
+import { settingsOf } from "./settings.ts"
 import { type Submission, submit } from "./submit.ts"
 
 /** The file is no task request. */
@@ -192,7 +193,7 @@ const ask = Effect.fn("operations.ask")(function* (
   const requests = yield* RequestStore
   const git = yield* GitRepository
   const { root } = yield* CurrentWorkspace
-  const { agent } = base.policy.policy
+  const { agent } = (yield* settingsOf(base.policy)).policy
   const existing = new Set<string>()
   for (const path of assignment.file_targets) if (yield* git.lookup(base.tree, path)) existing.add(path)
   const startedAt = yield* Clock.currentTimeMillis

@@ -81,6 +81,8 @@ export interface PolicyStoreShape {
     { readonly digest: string; readonly text: string | null } | null,
     DatabaseError
   >
+  /** The workspace's file as it is now, parsed but not trusted: to be shown, never to judge by. */
+  readonly inspect: () => Effect.Effect<PolicyDocument, PolicyError>
   /** The workspace's file as it is now, trusted or not. */
   readonly workingCopy: () => Effect.Effect<Uint8Array | null, PolicyUnreadable>
 }
@@ -163,7 +165,13 @@ const make = Effect.gen(function* () {
     return document
   })
 
-  return { load, trust, lastTrusted, workingCopy } satisfies PolicyStoreShape
+  const inspect: PolicyStoreShape["inspect"] = Effect.fn("PolicyStore.inspect")(function* () {
+    const bytes = yield* workingCopy()
+    if (bytes === null) return yield* new PolicyUnreadable({ file: workspace.policyFile, code: "ENOENT" })
+    return yield* parse(bytes, "workspace")
+  })
+
+  return { load, trust, inspect, lastTrusted, workingCopy } satisfies PolicyStoreShape
 })
 
 /** Finds the policy that may judge, and refuses one that nobody trusted. */

@@ -58,7 +58,7 @@ export const considerEntry = Effect.fn("worker.considerEntry")(function* (
   const sensitive = sensitivePaths(paths, policy).map(({ path }) => path)
   const answer = judgeApprovals({
     policy,
-    agent: lease.entry.agent,
+    agent: [lease.entry.agent, lease.cast.agent_id, lease.cast.change_request.agent],
     paths,
     sensitive,
     digest,

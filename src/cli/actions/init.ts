@@ -84,7 +84,9 @@ const text = (report: InitReport): readonly Piece[] => {
     ` ${report.root}\n`,
     ...row(
       "policy",
-      `${report.policy.file}, ${report.policy.written ? "written" : "kept as it is"}, trusted (profile ${report.policy.profile})`,
+      `${report.policy.file}, ${report.policy.written ? "written" : "kept as it is"}, `,
+      report.policy.trusted ? "trusted" : styled("red", "not trusted: read it, then hyperion config trust"),
+      report.policy.profile === null ? "" : ` (profile ${report.policy.profile})`,
     ),
     ...row("branch", report.branch),
     ...(guards.length > 0 ? guards : row("guards", styled("yellow", "none: landings are marked unguarded"))),
