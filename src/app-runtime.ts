@@ -6,7 +6,9 @@ import { WorktreeFiles } from "./apply/WorktreeFiles.ts"
 import { CandidateService } from "./candidate/CandidateService.ts"
 import { GuardService } from "./guard/GuardService.ts"
 import { storedGuardMemory } from "./guard/StoredGuardMemory.ts"
+import { Failpoints } from "./platform/Failpoints.ts"
 import { HumanPresence } from "./platform/HumanPresence.ts"
+import { LandingLock } from "./platform/LandingLock.ts"
 import { ProcessRunner } from "./platform/ProcessRunner.ts"
 import { Sandbox } from "./platform/Sandbox.ts"
 import type { Environment } from "./platform/Terminal.ts"
@@ -27,6 +29,7 @@ export type Runtime =
   | ApplyService
   | LandingBook
   | StageKeeper
+  | LandingLock
   | AgentHarness
 
 export const runtimeLayer = (
@@ -44,9 +47,11 @@ export const runtimeLayer = (
   ).pipe(
     Layer.provideMerge(ApplyService.layer),
     Layer.provideMerge(LandingBook.layer),
+    Layer.provideMerge(LandingLock.layer),
     Layer.provide(WorktreeFiles.layer),
     Layer.provide(storedGuardMemory),
     Layer.provideMerge(Sandbox.layer),
     Layer.provideMerge(ProcessRunner.layer),
     Layer.provideMerge(intakeLayer(workspace, env, options)),
+    Layer.provide(Failpoints.layer(env)),
   )

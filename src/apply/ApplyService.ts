@@ -5,11 +5,13 @@ import type { ReadError, StoreFailed } from "../platform/git/errors.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
 import { EMPTY_TREE, type Oid } from "../platform/git/objects.ts"
 import { branchRef } from "../platform/git/refs.ts"
+import { makeCollect } from "./collect.ts"
 import { type BaseMoved, type LandingBlocked, type LandingFailed, PlanRefused } from "./errors.ts"
 import type { Displaced } from "./exchange.ts"
-import { LandingJournal } from "./LandingJournal.ts"
+import { LandingJournal, type LandingRecord } from "./LandingJournal.ts"
 import { makeLanding } from "./land.ts"
 import { type ApplyPlan, type LandingStep, planLanding, touchedPaths } from "./plan.ts"
+import { makeRecovery, type Recovery } from "./recover.ts"
 import { WorktreeFiles } from "./WorktreeFiles.ts"
 
 export interface PrepareInput {
@@ -54,7 +56,13 @@ export interface ApplyServiceShape {
     options: LandOptions,
   ) => Effect.Effect<LandingResult, LandingBlocked | BaseMoved | LandingFailed>
   /**
-   * Removes a landing's stage. A displaced file that somebody still wrote to is moved into `rescueDir` instead; its
+   * Finishes or undoes a landing whose process died in it, by what the ref says. The caller makes sure that the process
+   * is dead and nobody else recovers. `blocked`: later again.
+   */
+  readonly recover: (record: LandingRecord) => Effect.Effect<Recovery, LandingFailed>
+  /**
+   * Removes a landing's stage. A file in it whose bytes are neither `displaced` as it was nor an object of the
+   * repository (somebody still wrote to it) is moved into `rescueDir` instead; its
    * new path is given back.
    */
   readonly collect: (
@@ -62,6 +70,10 @@ export interface ApplyServiceShape {
     displaced: readonly Displaced[],
     rescueDir: string,
   ) => Effect.Effect<readonly string[], StoreFailed>
+  /** Names of the stages in a folder; none when it is not there. */
+  readonly stagesIn: (folder: string) => readonly string[]
+  /** Removes what dead landings left in the git directories, except of those in `open`. Nobody may be landing. */
+  readonly tidy: (open: ReadonlySet<string>) => Effect.Effect<void, StoreFailed>
 }
 
 export class ApplyService extends Context.Tag("hyperion/apply/ApplyService")<
@@ -76,7 +88,10 @@ export class ApplyService extends Context.Tag("hyperion/apply/ApplyService")<
 
 const make = Effect.gen(function* () {
   const git = yield* GitRepository
-  const { land, collect } = makeLanding({ git, files: yield* WorktreeFiles, journal: yield* LandingJournal })
+  const files = yield* WorktreeFiles
+  const { land } = makeLanding({ git, files, journal: yield* LandingJournal })
+  const { recover } = makeRecovery({ git, files })
+  const { collect, tidy } = makeCollect({ git, files })
 
   const prepare = Effect.fn("ApplyService.prepare")(function* ({ base, steps }: PrepareInput) {
     const baseTree = base === null ? EMPTY_TREE : yield* git.treeOf(base)
@@ -90,6 +105,12 @@ const make = Effect.gen(function* () {
     land: Effect.fn("ApplyService.land")((plan: ApplyPlan, options: LandOptions) =>
       land(plan, { ...options, branch: branchRef(options.branch) }),
     ),
+    recover: Effect.fn("ApplyService.recover")((record: LandingRecord) =>
+      // The process may die in it, but it must not be told to stop half way.
+      Effect.uninterruptible(recover(record)),
+    ),
     collect: Effect.fn("ApplyService.collect")(collect),
+    stagesIn: (folder) => (files.stat(folder) === null ? [] : files.list(folder)),
+    tidy: Effect.fn("ApplyService.tidy")(tidy),
   })
 })

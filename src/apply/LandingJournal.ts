@@ -20,8 +20,8 @@ export interface RecordedWorktree {
   readonly root: string
   readonly gitDir: string
   readonly stageDir: string
-  /** The lock is ours only while it holds exactly `content`. */
-  readonly lock: { readonly path: string; readonly content: string }
+  /** The lock is ours only while it holds exactly `content`; it is a second name of `mark`. */
+  readonly lock: { readonly path: string; readonly content: string; readonly mark: string }
   /** The new index before it is renamed into place. */
   readonly newIndex: string
   readonly files: readonly RecordedFile[]

@@ -19,7 +19,9 @@ import {
   writeSync,
 } from "node:fs"
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Failpoints } from "../platform/Failpoints.ts"
 import { flushPaths } from "../platform/git/object-store.ts"
 import { exchangeNames } from "./exchange-syscall.ts"
 
@@ -59,7 +61,10 @@ export class WorktreeFiles extends Context.Tag("hyperion/apply/WorktreeFiles")<
   WorktreeFiles,
   FileOperations
 >() {
-  static readonly layer = Layer.sync(WorktreeFiles, () => live)
+  static readonly layer = Layer.effect(
+    WorktreeFiles,
+    Effect.map(Failpoints, ({ pass }) => announcing(live, pass)),
+  )
 }
 
 const codeOf = (error: unknown): unknown => (error as { readonly code?: unknown }).code
@@ -68,6 +73,31 @@ const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = constants
 const O_PATH = process.platform === "linux" ? 0o10000000 : 0
 
 const isFollowed = existsSync("/proc/self/fd")
+
+const CHANGING = [
+  "create",
+  "createLink",
+  "link",
+  "rename",
+  "exchange",
+  "unlink",
+  "makeFolder",
+  "removeFolder",
+  "removeAll",
+  "flush",
+] as const satisfies readonly (keyof FileOperations)[]
+
+/** The same operations, each one that changes something announced as `file.<name>` before it runs. */
+const announcing = (files: FileOperations, pass: (name: string) => void): FileOperations => {
+  const announced = CHANGING.map((name) => [
+    name,
+    (...args: never[]) => {
+      pass(`file.${name}`)
+      return (files[name] as (...all: never[]) => unknown)(...args)
+    },
+  ])
+  return { ...files, ...(Object.fromEntries(announced) as Pick<FileOperations, (typeof CHANGING)[number]>) }
+}
 
 const live: FileOperations = {
   stat: (path) => {

@@ -16,7 +16,6 @@ export type BlockReason =
   | "index_locked"
   | "index_unsupported"
   | "attribute_unsupported"
-  | "gitlink_unsupported"
   | "symlink_unsupported"
   | "symlinked_parent"
   | "special_file"

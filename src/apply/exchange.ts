@@ -1,7 +1,8 @@
 import type { BlobEntry } from "../platform/git/tree-edit.ts"
-import { type Folders, parentOf, parentsOf } from "./folders.ts"
+import { type Folders, parentOf } from "./folders.ts"
 import { holds } from "./holds.ts"
 import type { RecordedFile } from "./LandingJournal.ts"
+import { dropName, placeAt, type Sides, sidesOf, wantedFolders } from "./placing.ts"
 import type { FileOperations } from "./WorktreeFiles.ts"
 
 /** Somebody else changed the path meanwhile; their bytes are to stay. */
@@ -41,8 +42,6 @@ export interface Displaced {
 
 const codeOf = (error: unknown): unknown => (error as { readonly code?: unknown }).code
 
-const NO_LINKS = new Set<unknown>(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
-
 /** Not empty after all, or somebody's mount point: no reason to fail. */
 const LET_BE = new Set<unknown>(["ENOTEMPTY", "EEXIST", "EBUSY"])
 
@@ -76,31 +75,16 @@ export const makeExchange = (
 
   /** A new name for a staged file; false when the name is taken. */
   const place = (from: string, path: string): boolean => {
-    const to = at(path)
-    const stat = files.stat(from)
-    try {
-      if (stat?.isSymbolicLink()) files.createLink(files.readLink(from), to)
-      else if (stat?.isDirectory()) files.rename(from, to)
-      else files.link(from, to)
-    } catch (error) {
-      if (codeOf(error) === "EEXIST") return false
-      if (!NO_LINKS.has(codeOf(error))) throw error
-      if (files.stat(to)) return false
-      mode = "fallback"
-      files.rename(from, to)
-    }
-    return true
-  }
-
-  const dropName = (path: string): void => {
-    if (files.stat(path)) files.unlink(path)
+    const placed = placeAt(files, from, at(path))
+    if (placed === "moved") mode = "fallback"
+    return placed !== "taken"
   }
 
   const takeOut = (path: string, stored: string, before: BlobEntry): void => {
     present(path, () => files.rename(at(path), stored))
     undoing.push(() => {
       if (place(stored, path)) {
-        dropName(stored)
+        dropName(files, stored)
         return
       }
       left.push(path)
@@ -118,10 +102,10 @@ export const makeExchange = (
       files.rename(at(path), back)
       if (holds(files, back, after, fileMode)) return
       left.push(path)
-      if (place(back, path)) dropName(back)
+      if (place(back, path)) dropName(files, back)
       else keepStage = true
     })
-    dropName(staged)
+    dropName(files, staged)
   }
 
   const swap = (path: string, staged: string, before: BlobEntry, after: BlobEntry): void => {
@@ -155,16 +139,21 @@ export const makeExchange = (
   /** Folders that hold nothing any more go, as git lets them go, unless they are about to be filled again. */
   const removeEmptied = (path: string, wanted: ReadonlySet<string>): void => {
     for (let folder = parentOf(path); folder !== "" && !wanted.has(folder); folder = parentOf(folder)) {
-      if (!isEmpty(folder)) return
-      folders.forget(folder)
-      try {
-        files.removeFolder(at(folder))
-      } catch (error) {
-        if (LET_BE.has(codeOf(error))) return
-        throw error
-      }
-      undoing.push(() => void makeFolder(folder))
+      if (!removeIfEmpty(folder)) return
     }
+  }
+
+  const removeIfEmpty = (folder: string): boolean => {
+    if (!isEmpty(folder)) return false
+    folders.forget(folder)
+    try {
+      files.removeFolder(at(folder))
+    } catch (error) {
+      if (LET_BE.has(codeOf(error))) return false
+      throw error
+    }
+    undoing.push(() => void makeFolder(folder))
+    return true
   }
 
   const makeFolder = (folder: string): boolean => {
@@ -188,15 +177,18 @@ export const makeExchange = (
 
   return {
     run: (recorded, newFolders) => {
-      const changed = recorded.filter((file) => !file.indexOnly)
-      const slot = (file: RecordedFile) => `${stageDir}/${file.slot}`
-      const deletes = changed.filter((file) => file.after === null)
+      const changed = recorded.filter((file) => !file.indexOnly).map(sidesOf)
+      const slot = (file: Sides) => `${stageDir}/${file.slot}`
+      const gone = changed.filter((file) => file.after === null)
       const kept = changed.filter((file) => file.after !== null)
-      const wanted = new Set(kept.flatMap((file) => parentsOf(file.path)))
-      for (const file of deletes) takeOut(file.path, slot(file), file.before!)
+      const wanted = wantedFolders(changed)
+      for (const file of gone) if (file.before) takeOut(file.path, slot(file), file.before)
+      // A submodule that is checked out stays where it is, as git leaves it.
+      for (const file of changed) if (file.folderBefore && !wanted.has(file.path)) removeIfEmpty(file.path)
       // Deepest first, so that a folder is empty when its turn comes.
-      for (const file of deletes.toReversed()) removeEmptied(file.path, wanted)
+      for (const file of gone.toReversed()) removeEmptied(file.path, wanted)
       for (const folder of newFolders) addFolder(folder)
+      for (const file of changed) if (file.folderAfter && !file.folderBefore) addFolder(file.path)
       for (const file of kept) {
         if (file.before === null) putIn(file.path, slot(file), file.after!)
         else swap(file.path, slot(file), file.before, file.after!)

@@ -17,6 +17,9 @@ export interface Folders {
 
 const MAX_OPEN = 128
 
+/** A landing's id, or a path, as part of a file's name. */
+export const fileName = (text: string): string => text.replace(/[^\w.-]/g, "_")
+
 const isMissing = (error: unknown): boolean => (error as { readonly code?: unknown }).code === "ENOENT"
 
 export const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")))

@@ -1,3 +1,4 @@
+import type { BigIntStats } from "node:fs"
 import { fail, ok, type Result } from "../domain/result.ts"
 import { collidingEntry, entriesOf, type GitIndex } from "../platform/git/index-file.ts"
 import { pathToByteString } from "../platform/git/path-bytes.ts"
@@ -36,6 +37,8 @@ const PRECEDENCE: readonly BlockReason[] = [
   "dirty",
   "untracked_in_the_way",
 ]
+
+const isSubmodule = (entry: NetEffect["before"]): boolean => entry?.mode === "160000"
 
 /** Is every touched path as the base has it, in the index and in the working tree, and every new path free? */
 export const inspect = (input: InspectInput): Result<Inspection, LandingBlocked> => {
@@ -92,6 +95,22 @@ export const inspect = (input: InspectInput): Result<Inspection, LandingBlocked>
     } else if (before !== null && !indexOnly.has(path)) block("dirty", path)
   }
 
+  /** Git takes a submodule's folder, absent or with anything in it, for the submodule. */
+  const submodule = ({ path, before, after }: NetEffect, stat: BigIntStats | null): void => {
+    if (stat === null || (before !== null && !isSubmodule(before))) return
+    if (!stat.isDirectory()) {
+      block(before === null ? "untracked_in_the_way" : "dirty", path)
+      return
+    }
+    const place = folders.locate(`${path}/.`)
+    const names = typeof place === "string" ? files.list(place.slice(0, -2)) : []
+    const isFilled = isSubmodule(before)
+      ? names.length > 0 &&
+        (after === null ? net.some((other) => other.path.startsWith(`${path}/`)) : !isSubmodule(after))
+      : names.length > 0 && !names.includes(".git")
+    if (isFilled) block("untracked_in_the_way", path)
+  }
+
   const checkedOut = (effect: NetEffect): void => {
     const { path, before } = effect
     const at = folders.locate(path)
@@ -100,6 +119,10 @@ export const inspect = (input: InspectInput): Result<Inspection, LandingBlocked>
       return
     }
     const stat = files.stat(at)
+    if (isSubmodule(before) || isSubmodule(effect.after)) {
+      submodule(effect, stat)
+      if (before === null || isSubmodule(before)) return
+    }
     if (before === null) {
       if (stat?.isDirectory()) onlyDeletedBelow(path)
       else if (stat) block("untracked_in_the_way", path)

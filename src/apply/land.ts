@@ -1,22 +1,19 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { StoreFailed } from "../platform/git/errors.ts"
 import type { Worktree } from "../platform/git/worktrees.ts"
 import type { LandingResult, LandOptions } from "./ApplyService.ts"
 import { type BaseMoved, LandingBlocked, LandingFailed } from "./errors.ts"
-import type { Displaced } from "./exchange.ts"
-import { holds } from "./holds.ts"
+import { fileName } from "./folders.ts"
 import type { LandingRecord } from "./LandingJournal.ts"
 import { makeRefMoves, needsRecovery } from "./move-ref.ts"
+import { dropName } from "./placing.ts"
 import type { ApplyPlan } from "./plan.ts"
 import { stageContents } from "./stage.ts"
 import { failedAt, type LandingDependencies, type Look, makeSurroundings, touching } from "./surroundings.ts"
 import { makeWorktreeLanding } from "./worktree-landing.ts"
 
 export type LandError = LandingBlocked | BaseMoved | LandingFailed
-
-const fileName = (text: string): string => text.replace(/[^\w.-]/g, "_")
 
 /** A landing, in this order: look, objects, stage, journal, lock, ref, files, index. */
 export const makeLanding = (dependencies: LandingDependencies) => {
@@ -97,25 +94,36 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       const { stageDir, landingId, branch, durable } = options
       const { inspection } = look
       const removeStage = Effect.ignore(touching("remove", stageDir, () => files.removeAll(stageDir)))
+      const removeMark = (path: string) =>
+        Effect.ignore(touching("remove", path, () => dropName(files, path)))
       const staged = yield* touching("stage", stageDir, () =>
         stageContents(files, stageDir, plan.net, inspection.indexOnly),
       )
-      const tag = fileName(landingId)
+      const own = `${holder.gitDir}/hyperion-${fileName(landingId)}`
+      const lock = {
+        path: `${holder.gitDir}/index.lock`,
+        content: `hyperion landing ${landingId}\n`,
+        mark: `${own}.lock`,
+      }
+      yield* touching("write", lock.mark, () => {
+        dropName(files, lock.mark)
+        files.create(lock.mark, Buffer.from(lock.content), 0o666)
+      }).pipe(Effect.tapError(() => Effect.zipRight(removeStage, removeMark(lock.mark))))
       const worktree = {
         root: holder.root,
         gitDir: holder.gitDir,
         stageDir,
-        lock: { path: `${holder.gitDir}/index.lock`, content: `hyperion landing ${landingId}\n` },
-        newIndex: `${holder.gitDir}/hyperion-${tag}.index`,
+        lock,
+        newIndex: `${own}.index`,
         files: staged.files,
         newFolders: inspection.newFolders,
       }
       yield* Effect.tryPromise({
-        try: () => (durable ? files.flush(staged.flush) : Promise.resolve()),
+        try: () => (durable ? files.flush([...staged.flush, lock.mark]) : Promise.resolve()),
         catch: (error) => failedAt("flush", stageDir, error),
       }).pipe(
         Effect.zipRight(begin(recordOf(plan, options, worktree))),
-        Effect.tapError(() => removeStage),
+        Effect.tapError(() => Effect.zipRight(removeStage, removeMark(lock.mark))),
       )
       const landing = landTree({ holder, plan, options, look, staged, worktree })
       const exit = yield* Effect.exit(landing.run)
@@ -174,25 +182,5 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       return yield* Effect.uninterruptible(landInto(holder, plan, options, look))
     })
 
-  const collect = (stageDir: string, displaced: readonly Displaced[], rescueDir: string) =>
-    Effect.try({
-      try: () => {
-        const rescued: string[] = []
-        for (const [at, { path, stored, before }] of displaced.entries()) {
-          if (!files.stat(stored) || holds(files, stored, before, false)) continue
-          files.makeFolders(rescueDir)
-          const kept = `${rescueDir}/${fileName(stageDir.slice(stageDir.lastIndexOf("/") + 1))}-${at}-${fileName(path)}`
-          files.rename(stored, kept)
-          rescued.push(kept)
-        }
-        files.removeAll(stageDir)
-        return rescued as readonly string[]
-      },
-      catch: (error) => {
-        const { code } = failedAt("collect", stageDir, error)
-        return new StoreFailed({ operation: "collect", path: stageDir, code })
-      },
-    })
-
-  return { land, collect }
+  return { land }
 }

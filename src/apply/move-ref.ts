@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { GitRepositoryShape } from "../platform/git/GitRepository.ts"
 import type { LandOptions } from "./ApplyService.ts"
 import { BaseMoved, LandingFailed } from "./errors.ts"
+import { fileName } from "./folders.ts"
 import type { ApplyPlan } from "./plan.ts"
 import { failedAt } from "./surroundings.ts"
 
@@ -36,6 +37,7 @@ export const makeRefMoves = (git: GitRepositoryShape) => {
           expected: plan.baseCommit,
           message: message ?? defaultMessage(plan),
           durable,
+          mark: fileName(options.landingId),
           ...(gitDir !== null && { gitDir }),
         }),
       )
@@ -63,6 +65,7 @@ export const makeRefMoves = (git: GitRepositoryShape) => {
         expected: plan.tip,
         message: "hyperion: undo landing",
         durable: options.durable,
+        mark: fileName(options.landingId),
         ...(gitDir !== null && { gitDir }),
       })
       .pipe(Effect.mapError((error) => needsRecovery(failedAt("move back", options.branch, error))))

@@ -20,15 +20,21 @@ export const stageContents = (
 ): Staged => {
   const above = stageDir.slice(0, stageDir.lastIndexOf("/"))
   files.makeFolders(above)
-  files.makeFolder(stageDir, 0o700)
+  // Under its name only when complete: what a kill leaves of an unfinished one is nobody's only copy.
+  const unfinished = unfinishedStage(stageDir)
+  files.makeFolder(unfinished, 0o700)
   try {
-    const staged = fill(files, stageDir, net, indexOnly)
-    return { ...staged, flush: [...staged.flush, stageDir, above] }
+    const staged = fill(files, unfinished, net, indexOnly)
+    files.rename(unfinished, stageDir)
+    const flush = staged.flush.map((slot) => `${stageDir}/${slot}`)
+    return { ...staged, flush: [...flush, stageDir, above] }
   } catch (error) {
-    files.removeAll(stageDir)
+    files.removeAll(unfinished)
     throw error
   }
 }
+
+export const unfinishedStage = (stageDir: string): string => `${stageDir}.new`
 
 const fill = (
   files: FileOperations,
@@ -43,7 +49,7 @@ const fill = (
     const slot = String(at)
     const isHere = !indexOnly.has(path)
     recorded.push({ path, before, after, slot, indexOnly: !isHere })
-    if (!isHere || after === null || bytes === null) continue
+    if (!isHere || after === null || bytes === null || after.mode === "160000") continue
     const name = `${stageDir}/${slot}`
     if (after.mode === "120000") {
       files.createLink(bytes, name)
@@ -51,7 +57,7 @@ const fill = (
     }
     files.create(name, bytes, after.mode === "100755" ? 0o777 : 0o666)
     stats.set(path, files.stat(name)!)
-    flush.push(name)
+    flush.push(slot)
   }
   return { files: recorded, stats, flush }
 }

@@ -120,8 +120,7 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
       plan.net
         .filter((effect) => effect.before?.mode === mode || effect.after?.mode === mode)
         .map((effect) => effect.path)
-    const [gitlinks, links] = [of("160000"), git.layout.symlinks ? [] : of("120000")]
-    if (gitlinks.length > 0) return Effect.fail(blocked("gitlink_unsupported", gitlinks))
+    const links = git.layout.symlinks ? [] : of("120000")
     if (links.length > 0) return Effect.fail(blocked("symlink_unsupported", links, "core.symlinks is false"))
     return Effect.void
   }
@@ -129,9 +128,7 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
   /** Paths whose checked-out bytes would not be their blob's. The plan's objects must be written. */
   const refuseConversions = (plan: ApplyPlan) =>
     Effect.gen(function* () {
-      const paths = plan.net
-        .filter((effect) => effect.after !== null && effect.after.mode !== "120000")
-        .map((effect) => effect.path)
+      const paths = plan.net.filter(({ after }) => after?.mode.startsWith("100")).map((effect) => effect.path)
       const conversions = yield* Effect.mapError(git.checkAttributes(paths, plan.tipTree), (error) =>
         failedAt("read attributes of", plan.tipTree, error),
       )

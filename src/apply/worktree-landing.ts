@@ -6,6 +6,7 @@ import { type Displaced, makeExchange, type Undone } from "./exchange.ts"
 import { openFolders, parentsOf } from "./folders.ts"
 import type { RecordedWorktree } from "./LandingJournal.ts"
 import { makeRefMoves, needsRecovery } from "./move-ref.ts"
+import { dropName } from "./placing.ts"
 import type { ApplyPlan } from "./plan.ts"
 import type { Staged } from "./stage.ts"
 import { failedAt, type LandingDependencies, type Look, makeSurroundings, touching } from "./surroundings.ts"
@@ -32,22 +33,18 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
   const { gitDir, root, lock } = worktree
   const folders = openFolders(files, root)
   const exchange = makeExchange(files, folders, worktree.stageDir, git.layout.fileMode)
-  const mark = `${worktree.newIndex}.lock`
   let isLocked = false
   let hasMoved = false
   let isVisible = false
 
   /** The lock appears complete, with our mark in it: its owner can be told at any moment. */
   const takeLock = () => {
-    files.create(mark, Buffer.from(lock.content), 0o666)
     try {
-      files.link(mark, lock.path)
+      files.link(lock.mark, lock.path)
       isLocked = true
     } catch (error) {
       if (!isTaken(error)) throw error
       throw new LandingBlocked({ reason: "index_locked", paths: [lock.path], detail: "" })
-    } finally {
-      files.unlink(mark)
     }
   }
 
@@ -105,6 +102,8 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
       isVisible = true
       files.unlink(lock.path)
     })
+    // Only a name by now: the next start tidies it up.
+    yield* Effect.ignore(touching("unlink", lock.mark, () => files.unlink(lock.mark)))
     yield* flush([gitDir])
     return { mode: exchange.mode(), displaced: exchange.displaced() }
   }).pipe(Effect.ensuring(Effect.sync(() => isVisible && folders.close())))
@@ -115,7 +114,7 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
     const undone = yield* Effect.try({
       try: () => {
         const result = exchange.undo()
-        for (const path of [worktree.newIndex, mark]) if (files.stat(path)) files.unlink(path)
+        for (const path of [worktree.newIndex, lock.mark]) dropName(files, path)
         return result
       },
       catch: (error) => needsRecovery(failedAt("undo", root, error)),

@@ -4,9 +4,29 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { JournalFailed, LandingJournal, type LandingRecord } from "../apply/LandingJournal.ts"
+import type { Receipt } from "../domain/receipt.ts"
 import type { Millis } from "../domain/time.ts"
 import { Database } from "../platform/Database.ts"
+import { Failpoints } from "../platform/Failpoints.ts"
 import { DROP_LANDING, PUT_LANDING } from "./journal.sql.ts"
+
+/** All of a receipt that is known before the landing. */
+export type ReceiptDraft = Omit<Receipt, "landed_at" | "audit_seq">
+
+/** What settles an entry when the process that landed it is gone. */
+export interface JournaledEntry {
+  readonly id: number
+  readonly worker: string
+  readonly token: number
+  readonly receipt: ReceiptDraft
+}
+
+/** The `record` of a journal row, as JSON. */
+export interface JournalRecord {
+  readonly version: 1
+  readonly landing: LandingRecord
+  readonly entries: readonly JournaledEntry[]
+}
 
 /** What the queue is told with each step of a landing, in the same transaction as the journal's row. */
 export interface LandingTurns {
@@ -14,6 +34,8 @@ export interface LandingTurns {
   readonly begin: (db: Sqlite, at: Millis) => readonly number[]
   readonly done: (db: Sqlite, at: Millis) => void
   readonly undone: (db: Sqlite, at: Millis) => void
+  /** Asked after `begin`, in its transaction. */
+  readonly entries: () => readonly JournaledEntry[]
 }
 
 export interface LandingBookShape {
@@ -23,25 +45,33 @@ export interface LandingBookShape {
 
 class LeaseGone extends Error {}
 
+type Step = "begin" | "done" | "undone"
+
 const make = Effect.gen(function* () {
   const database = yield* Database
   const expected = new Map<string, { readonly turns: LandingTurns; durable: boolean }>()
 
+  const failpoints = yield* Failpoints
+
   const turn = (
     landingId: string,
-    of: keyof LandingTurns,
-    row: { readonly sql: string; readonly values: (at: number) => (string | number)[] },
+    of: Step,
+    row: {
+      readonly sql: string
+      readonly values: (at: number, turns: LandingTurns) => (string | number)[]
+    },
   ) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) => {
       const landing = expected.get(landingId)
       if (!landing) return new JournalFailed({ reason: `nobody announced landing ${landingId}` })
+      failpoints.pass(`journal.${of}`)
       return database
         .write(
           (db) => {
             const lost = landing.turns[of](db, at) ?? []
             // Nothing is visible yet at `begin`: one entry that is not ours any more stops them all.
             if (lost.length > 0) throw new LeaseGone(`lost the lease of entry ${lost.join(", ")}`)
-            db.query(row.sql).run(...row.values(at))
+            db.query(row.sql).run(...row.values(at, landing.turns))
           },
           { durable: landing.durable },
         )
@@ -65,7 +95,10 @@ const make = Effect.gen(function* () {
         if (landing) landing.durable = record.durable
         return turn(record.landingId, "begin", {
           sql: PUT_LANDING,
-          values: (at) => [record.landingId, JSON.stringify(record), at],
+          values: (at, turns) => {
+            const entry: JournalRecord = { version: 1, landing: record, entries: turns.entries() }
+            return [record.landingId, JSON.stringify(entry), at]
+          },
         })
       }),
     done: (landingId) => closed(landingId, "done"),

@@ -4,7 +4,7 @@ import { ApplyService } from "../apply/ApplyService.ts"
 import type { LandingFailed } from "../apply/errors.ts"
 import type { ApplyPlan } from "../apply/plan.ts"
 import type { GuardOutput } from "../domain/guard.ts"
-import { CurrentWorkspace } from "../platform/Workspace.ts"
+import { LandingLock } from "../platform/LandingLock.ts"
 import { claimProven } from "../queue/decide.ts"
 import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
@@ -12,11 +12,12 @@ import { type Settlement, settleAll } from "../queue/settle.ts"
 import { entryRow } from "../queue/transition.ts"
 import type { Base } from "./base.ts"
 import { type Evidence, gatherEvidence, keepEvidence } from "./evidence.ts"
-import { LandingBook } from "./LandingBook.ts"
+import { type JournaledEntry, LandingBook } from "./LandingBook.ts"
 import type { Candidacy } from "./plan.ts"
+import { recoverOpen } from "./recover.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
-import { happening, receiptOf, verificationOf } from "./settlements.ts"
+import { happening, receiptDraft, receiptOf, verificationOf } from "./settlements.ts"
 
 export interface LandRequest {
   readonly base: Base
@@ -41,7 +42,6 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
   const { base, entries, plan } = request
   const { lease_seconds } = base.policy.policy.queue
   const turns = turnsOf(request, lease_seconds * 1_000, yield* gatherEvidence(base, entries))
-  const first = entries[0]!.lease
   const queue = yield* QueueService
   if (plan === null) {
     yield* queue.transact((db, at) => {
@@ -51,15 +51,34 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
     const done = entries.filter((entry) => !turns.lost.has(entry))
     return { happenings: done.map((entry) => landed(entry, null)), blocked: [] } satisfies LandOutcome
   }
+  const lock = yield* LandingLock
+  return yield* lock
+    .exclusive(landLocked(request, plan, turns), LOCK_WAIT_MS)
+    .pipe(Effect.catchTag("LandingBusy", (error) => hold(request, "landing_busy", error.message, entries)))
+})
+
+/** Another process's landing takes a moment; one that takes longer has a reason that is not ours to wait for. */
+const LOCK_WAIT_MS = 10_000
+
+const landLocked = Effect.fn("worker.landLocked")(function* (
+  request: LandRequest,
+  plan: ApplyPlan,
+  turns: ReturnType<typeof turnsOf>,
+) {
+  const { base, entries } = request
+  const first = entries[0]!.lease
+  // Somebody who died in a landing holds the index lock yet, and may have left files half way.
+  const { blocked } = yield* recoverOpen()
+  if (blocked !== null) return yield* hold(request, "recovery_blocked", blocked, entries)
   const apply = yield* ApplyService
   const book = yield* LandingBook
   const stages = yield* StageKeeper
-  const { stateDir } = yield* CurrentWorkspace
   const landingId = `${first.entry.id}-${first.token}-${plan.tip.slice(0, 12)}`
   yield* book.expect(landingId, turns)
   const message = `hyperion: land ${entries.length === 1 ? first.cast.task_id : `${entries.length} entries`}`
-  const stageDir = `${stateDir}/stage/${landingId}`
-  return yield* apply.land(plan, { landingId, branch: base.ref, durable: true, stageDir, message }).pipe(
+  const stageDir = stages.dirOf(landingId)
+  const options = { landingId, branch: base.ref, durable: true, stageDir, message }
+  return yield* apply.land(plan, options).pipe(
     Effect.tap((result) => stages.keep(stageDir, result.displaced)),
     Effect.map((): LandOutcome => {
       const commits = new Map(plan.steps.map((step) => [step.entryId, step.commit]))
@@ -74,11 +93,30 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
       BaseMoved: (error) => release(request, error.message),
       LandingFailed: (error) =>
         error.outcome === "needs_recovery"
-          ? Effect.fail<LandingFailed>(error)
+          ? recovered(request, error)
           : // Somebody took an entry away (cancelled, superseded, expired): the others land without it.
             hold(request, "landing_failed", error.message, turns.lost.size > 0 ? [...turns.lost] : entries),
     }),
   )
+})
+
+/** Neither finished nor undone: recovery may do better now than the landing itself did, else the next start will. */
+const recovered = Effect.fn("worker.recovered")(function* (request: LandRequest, error: LandingFailed) {
+  const { settled } = yield* Effect.mapError(recoverOpen(), () => error)
+  const results = new Map(settled.map((one) => [one.entryId, one]))
+  const all = request.entries.flatMap(({ lease }) => {
+    const result = results.get(lease.entry.id)
+    return result ? [{ lease, result }] : []
+  })
+  if (all.length < request.entries.length) return yield* error
+  return {
+    happenings: all.map(({ lease, result }) =>
+      result.outcome === "finished"
+        ? happening(lease, "landed", null, "landed, after its recovery", result.commit)
+        : happening(lease, "blocked", "landing_failed", error.message),
+    ),
+    blocked: all.flatMap(({ lease, result }) => (result.outcome === "finished" ? [] : [lease.entry.id])),
+  } satisfies LandOutcome
 })
 
 const landed = (entry: Candidacy, commit: string | null): Happening =>
@@ -127,6 +165,16 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
       return claim ? [] : [lease.entry.id]
     })
   }
+  const draftOf = (entry: Candidacy) =>
+    receiptDraft({
+      entry,
+      baseTree: treeBefore(entry),
+      resultTree: treeAfter(entry),
+      provenTree: outputs.length > 0 ? treeAfter(entry) : null,
+      commit: steps.get(idOf(entry))?.step.commit ?? null,
+      outputs,
+      flags,
+    })
   const begun = () => entries.filter((entry) => !lost.has(entry))
   return {
     /** Entries that turned out not to be ours any more when the landing began. */
@@ -146,25 +194,17 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
           (entry): Settlement => ({
             to: "applied",
             lease: leaseOf(entry),
-            receipt: (auditSeq) =>
-              receiptOf(
-                {
-                  entry,
-                  baseTree: treeBefore(entry),
-                  resultTree: treeAfter(entry),
-                  provenTree: outputs.length > 0 ? treeAfter(entry) : null,
-                  commit: steps.get(idOf(entry))?.step.commit ?? null,
-                  outputs,
-                  flags,
-                },
-                at,
-                auditSeq,
-              ),
+            receipt: (auditSeq) => receiptOf(draftOf(entry), at, auditSeq),
           }),
         ),
         at,
       )
     },
+    entries: (): readonly JournaledEntry[] =>
+      begun().map((entry) => {
+        const { worker, token } = leaseOf(entry)
+        return { id: entry.lease.entry.id, worker, token, receipt: draftOf(entry) }
+      }),
     undone: (db: Parameters<typeof settleAll>[0], at: number): void => {
       const reason = { code: "landing_undone", text: "the landing was undone; nothing changed" }
       settleAll(

@@ -2,6 +2,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import { entryRow } from "../queue/transition.ts"
+import { type RecoveredEntry, type RecoveryReport, recoverAtStart, recoverBetweenTurns } from "./recover.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
 import { leasedTurn, provenTurn, type TurnOptions } from "./turn.ts"
@@ -44,8 +46,17 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     }
   })
 
+  const tellRecovered = Effect.fn("worker.tellRecovered")(function* ({ settled }: RecoveryReport) {
+    const tasks = yield* queue.read((db) =>
+      settled.map(({ entryId }) => entryRow(db, entryId)?.task_id ?? ""),
+    )
+    yield* take(settled.map((entry, index) => recoveredHappening(entry, tasks[index]!)))
+  })
+
+  yield* tellRecovered(yield* recoverAtStart())
   for (;;) {
     yield* queue.maintain()
+    yield* tellRecovered(yield* recoverBetweenTurns())
     yield* stages.sweep
     const now = yield* Clock.currentTimeMillis
     const proven = yield* provenTurn(options, (id) => (blockedUntil.get(id) ?? 0) > now)
@@ -64,6 +75,21 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   }
   return summarise([...last.values()])
 })
+
+const recoveredHappening = ({ entryId, outcome, commit, left }: RecoveredEntry, task: string): Happening => {
+  const kept = left.length === 0 ? "" : `; kept as somebody else wrote them: ${left.join(", ")}`
+  return {
+    entry_id: entryId,
+    task_id: task,
+    outcome: outcome === "finished" ? "landed" : "waiting",
+    commit,
+    code: outcome === "finished" ? null : "landing_undone",
+    message:
+      outcome === "finished"
+        ? `its landing, cut off by a crash, was finished${kept}`
+        : `its landing, cut off by a crash, was undone${kept}`,
+  }
+}
 
 const summarise = (entries: readonly Happening[]): WorkerSummary => {
   const count = (outcome: Happening["outcome"]) => entries.filter((entry) => entry.outcome === outcome).length

@@ -7,6 +7,7 @@ import type { Lease } from "../queue/lease.ts"
 import type { ApprovalRow } from "../queue/queue.sql.ts"
 import type { Settlement, Verification } from "../queue/settle.ts"
 import type { Base } from "./base.ts"
+import type { ReceiptDraft } from "./LandingBook.ts"
 import { type Candidacy, verificationBody } from "./plan.ts"
 import type { Happening } from "./report.ts"
 
@@ -67,7 +68,8 @@ export interface Landed {
   readonly flags: readonly string[]
 }
 
-export const receiptOf = (landed: Landed, at: Millis, auditSeq: number): Receipt => ({
+/** The receipt but for when it was landed and the audit row that says so. */
+export const receiptDraft = (landed: Landed): ReceiptDraft => ({
   schema_version: 1,
   entry_id: landed.entry.lease.entry.id,
   checksum: landed.entry.lease.cast.checksum,
@@ -78,8 +80,12 @@ export const receiptOf = (landed: Landed, at: Millis, auditSeq: number): Receipt
   guard_outputs: [...landed.outputs],
   approvals: approvalRecords(landed.entry),
   flags: [...landed.entry.flags, ...landed.flags],
-  landed_at: toTimestamp(at),
   commit: landed.commit,
+})
+
+export const receiptOf = (draft: ReceiptDraft, at: Millis, auditSeq: number): Receipt => ({
+  ...draft,
+  landed_at: toTimestamp(at),
   audit_seq: auditSeq,
 })
 

@@ -329,14 +329,12 @@ describe("blocked, with nothing changed", () => {
     await expectBlocked("special_file", ["a.txt"])
   })
 
-  test("by attributes that change bytes, a submodule, an index we do not write", async () => {
+  test("by attributes that change bytes, an index we do not write", async () => {
     bench.write({ ".gitattributes": "*.txt eol=crlf\n" })
     bench.git("add", "-A")
     bench.git("commit", "-qm", "attributes")
     base = bench.git("rev-parse", "HEAD")
     await expectBlocked("attribute_unsupported", ["a.txt", "dir/new.txt"])
-    const steps = bench.steps([{ sub: { mode: "160000", content: `Subproject commit ${base}\n` } }])
-    await expectBlocked("gitlink_unsupported", ["sub"], steps)
     bench.git("update-index", "--split-index")
     await expectBlocked("index_unsupported", [`${bench.root}/.git/index`])
   })

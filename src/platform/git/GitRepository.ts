@@ -1,8 +1,10 @@
 import { mkdirSync } from "node:fs"
 import { dirname } from "node:path"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Failpoints } from "../Failpoints.ts"
 import { askConversions, attributeFiles, type CheckoutConversion, conversionPossible } from "./attributes.ts"
 import { makeObjectReader } from "./cat-file.ts"
 import {
@@ -22,6 +24,7 @@ import { addObjects, flushPaths } from "./object-store.ts"
 import { type Commit, type GitObject, type Oid, ZERO_OID } from "./objects.ts"
 import { makeOwnGitDir } from "./own-git-dir.ts"
 import { type Environment, type GitAnswer, type GitCall, gitFailed, runGit, runGitOk } from "./process.ts"
+import { releaseRefFile, updateRefFile } from "./ref-file.ts"
 import { finalRef, followRef, readRef } from "./refs.ts"
 import { parseTree, type TreeEntry } from "./tree.ts"
 import {
@@ -67,6 +70,11 @@ export interface RefUpdate {
   readonly durable: boolean
   /** Of the working tree that has the branch checked out, so that its HEAD's reflog is kept as well. */
   readonly gitDir?: string
+  /**
+   * Every lock carries this mark (letters, digits, `.`, `_`, `-`), so that `releaseRef` can clear what a killed
+   * process left. `ref` must not be a symbolic one. Not for reftable, whose locks are git's own.
+   */
+  readonly mark?: string
 }
 
 export interface GitRepositoryShape {
@@ -106,6 +114,10 @@ export interface GitRepositoryShape {
   readonly keepObjects: (objects: readonly GitObject[]) => Effect.Effect<void, StoreFailed>
   /** Compare-and-swap; the reflog is kept, no hook runs. */
   readonly updateRef: (update: RefUpdate) => Effect.Effect<void, RefMoved | GitFailed | StoreFailed>
+  /** Clears the locks that a dead `updateRef` with this mark left on the ref. */
+  readonly releaseRef: (ref: string, mark: string) => Effect.Effect<void, StoreFailed>
+  /** Is `ancestor` the same commit as `descendant`, or one of its ancestors? False when either is not there. */
+  readonly isAncestor: (ancestor: Oid, descendant: Oid) => Effect.Effect<boolean, GitFailed>
   /** The operator's committer identity; read once. */
   readonly identity: Effect.Effect<Identity, GitFailed>
   readonly worktrees: Effect.Effect<readonly Worktree[], GitFailed>
@@ -140,6 +152,7 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
   const found = discover(options.start)
   if (!found.ok) return yield* found.error
   const layout = found.value
+  const failpoints = yield* Failpoints
   const ownGitDir = yield* Effect.try({
     try: () => {
       mkdirSync(cacheDir, { recursive: true, mode: 0o700 })
@@ -206,8 +219,22 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
     return listed.map((worktree) => ({ ...worktree, branch: branches.get(worktree.gitDir) ?? null }))
   })
 
+  const updateMarked = (update: RefUpdate & { readonly mark: string }) =>
+    Effect.gen(function* () {
+      const { ref, expected } = update
+      const who = yield* identity
+      const seconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+      const moved = yield* Effect.tryPromise({
+        try: () =>
+          updateRefFile(layout, { ...update, who: { ...who, seconds, offset: "+0000" } }, failpoints.pass),
+        catch: storing("move", ref),
+      })
+      if (!moved) return yield* new RefMoved({ ref, expected, actual: yield* resolveRef(ref) })
+    })
+
   const updateRef = Effect.fn("GitRepository.updateRef")(function* (update: RefUpdate) {
-    const { ref, newOid, expected } = update
+    const { ref, newOid, expected, mark } = update
+    if (mark !== undefined && !isReftable) return yield* updateMarked({ ...update, mark })
     const who = yield* identity
     const call: GitCall = {
       args:
@@ -257,6 +284,16 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
     return yield* askConversions(env, layout, cacheDir, config, paths, files)
   })
 
+  const releaseRef = Effect.fn("GitRepository.releaseRef")((ref: string, mark: string) =>
+    Effect.try({ try: () => releaseRefFile(layout, ref, mark), catch: storing("release", ref) }),
+  )
+
+  const isAncestor = Effect.fn("GitRepository.isAncestor")(function* (ancestor: Oid, descendant: Oid) {
+    if (ancestor === descendant) return true
+    const args = ["merge-base", "--is-ancestor", ancestor, descendant]
+    return (yield* runGit(env, { args, gitDir: layout.gitDir })).exitCode === 0
+  })
+
   const treeOf = Effect.fn("GitRepository.treeOf")(objects.treeOf)
 
   return GitRepository.of({
@@ -271,6 +308,8 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
     ),
     worktrees,
     updateRef,
+    releaseRef,
+    isAncestor,
     checkAttributes,
     identity,
     treeOf,

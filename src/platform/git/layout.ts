@@ -19,6 +19,8 @@ export interface RepositoryLayout {
   readonly fileMode: boolean
   /** `core.symlinks`: whether links are checked out as links. */
   readonly symlinks: boolean
+  /** `core.logAllRefUpdates`: whether a ref without a log gets one. */
+  readonly logsRefs: boolean
 }
 
 const isDirectory = (path: string): boolean => {
@@ -122,14 +124,17 @@ export const discover = (
   const isBare = !linked && configured === undefined && isTrue(lastValue(config, "core.bare"))
   const outside = configured === undefined ? found.worktree : resolve(gitDir, configured)
   const inside = basename(gitDir) === ".git" && !linked ? dirname(gitDir) : null
+  const bare = isBare || (outside ?? inside) === null
+  const logs = lastValue(config, "core.logallrefupdates")
   return ok({
     gitDir,
     commonDir,
     objectDir: `${commonDir}/objects`,
     worktree: isBare ? null : (outside ?? inside),
-    isBare: isBare || (outside ?? inside) === null,
+    isBare: bare,
     refStorage: lastValue(config, "extensions.refstorage") === "reftable" ? "reftable" : "files",
     fileMode: lastValue(config, "core.filemode") === undefined || isTrue(lastValue(config, "core.filemode")),
     symlinks: lastValue(config, "core.symlinks") === undefined || isTrue(lastValue(config, "core.symlinks")),
+    logsRefs: logs === undefined ? !bare : logs === "always" || isTrue(logs),
   })
 }

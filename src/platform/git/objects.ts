@@ -58,7 +58,8 @@ const CRUD = /^[\x00-\x20.,:;<>"\\']+|[\x00-\x20.,:;<>"\\']+$/g
 /** As git does it: no control characters or angle brackets inside, no punctuation around. */
 const cleanIdentity = (text: string): string => text.replace(/[\n\0<>]/g, "").replace(CRUD, "")
 
-const signatureLine = (who: Signature): string =>
+/** Name, address and time as commits and reflogs write them. */
+export const signatureLine = (who: Signature): string =>
   `${cleanIdentity(who.name) || "unknown"} <${cleanIdentity(who.email)}> ${Math.trunc(who.seconds)} ${who.offset}`
 
 /** The body of a commit object. NUL bytes, which `git fsck` refuses, are dropped from the message. */
