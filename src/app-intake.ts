@@ -32,7 +32,7 @@ export const intakeLayer = (
 export type Deciding = Intake | HumanPresence
 
 export const decidingLayer = (workspace: Workspace, env: Environment): Layer.Layer<Deciding, IntakeError> =>
-  Layer.merge(intakeLayer(workspace, env), HumanPresence.layer)
+  Layer.merge(intakeLayer(workspace, env), HumanPresence.layer(env))
 
 /** The validator asks the patch stage without knowing it. */
 const checkPatch: CheckPatch = (bytes, declared) => {

@@ -90,7 +90,7 @@ const TABLE: Table = {
   }),
   UserConfigInvalid: ({ violations }) => ({
     code: "user_config_invalid",
-    hint: violations[0]?.hint ?? "docs/SCHEMAS.md lists the keys",
+    hint: violations[0]?.hint ?? "hyperion help documents lists the keys",
     exit: Exit.usage,
   }),
   ApprovalRefused: ({ reason, hint }) => ({
@@ -120,7 +120,7 @@ const TABLE: Table = {
   }),
   PolicyInvalid: ({ violations }) => ({
     code: "policy_invalid",
-    hint: violations[0]?.hint ?? "docs/SCHEMAS.md describes hyperion.json",
+    hint: violations[0]?.hint ?? "hyperion help documents lists its keys",
     exit: Exit.failed,
   }),
   PolicyUntrusted: () => ({
@@ -177,7 +177,7 @@ const TABLE: Table = {
   }),
   NotARequest: ({ violations }) => ({
     code: violations[0]?.code ?? "not_a_request",
-    hint: violations[0]?.hint ?? "docs/SCHEMAS.md describes a task request",
+    hint: violations[0]?.hint ?? "hyperion help documents describes a task request",
     exit: Exit.rejected,
   }),
   NeedsClarification: ({ requestId }) => ({

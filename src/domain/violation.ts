@@ -33,8 +33,8 @@ export const keyPath = (parent: string, key: string): string => {
 export const unknownKey = (path: string): Violation => ({
   code: "unknown_key",
   path,
-  message: `${path} is not a key of this document`,
-  hint: "remove it, or correct its spelling; docs/SCHEMAS.md lists the keys",
+  message: "is not a key of this document",
+  hint: "remove it, or correct its spelling; hyperion help documents lists the keys",
 })
 
 /** Schema issues as violations, all at once. `unknown_key` is told apart because requests only warn about it. */
@@ -46,10 +46,9 @@ export const schemaViolations = (issues: readonly v.BaseIssue<unknown>[]): reado
     return {
       code: missing ? "missing" : "schema",
       path,
-      message: missing
-        ? `${path || "the document"} is required`
-        : `${path || "the document"}: ${plain(issue.message)}`,
-      hint: missing ? `add ${path}` : "docs/SCHEMAS.md describes the form",
+      // The path stands beside the message wherever it is shown.
+      message: missing ? "is required" : plain(issue.message),
+      hint: missing ? `add ${path || "it"}` : "hyperion help documents describes the form",
     }
   })
 

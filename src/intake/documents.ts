@@ -170,7 +170,7 @@ const HINTS: Readonly<Record<JsonProblem["code"], string>> = {
   too_large: "split the work, or write one document a line (JSON Lines)",
   not_utf8: "save it as UTF-8; send a patch that is not UTF-8 with patch_encoding base64",
   syntax: "correct the JSON at that place; a document that was cut off must be sent again",
-  too_deep: "no document of ours nests that deep; docs/SCHEMAS.md describes the forms",
+  too_deep: "no document of ours nests that deep; hyperion help documents describes the forms",
   duplicate_key: "keep one of the two: which of them counts must not be a guess",
   lone_surrogate: "send the bytes with patch_encoding base64",
   number_range: "write a number that a double can hold",

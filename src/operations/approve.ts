@@ -215,13 +215,13 @@ const presenceOf = (
     return new ApprovalRefused({
       reason: "no_terminal",
       detail: "an approval is given at a terminal, and stdin and stderr are none",
-      hint: "approve in a terminal; or set approvals.unattended to true in hyperion.json: every receipt then says so",
+      hint: "a person runs the same command in a terminal of their own",
     })
   if (yes && !unattended)
     return new ApprovalRefused({
       reason: "yes_needs_unattended",
       detail: "--yes approves without anybody looking, and the policy does not allow that",
-      hint: "leave --yes out; or set approvals.unattended to true in hyperion.json: every receipt then says so",
+      hint: "leave --yes out and type the digits",
     })
   return Effect.succeed(seen.terminal && !yes ? "tty" : "none")
 }

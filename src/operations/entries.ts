@@ -9,6 +9,7 @@ import type { EntryRow } from "../queue/queue.sql.ts"
 import {
   type AuditRow,
   approvalsOf,
+  conflictReport,
   deadLetters,
   dependenciesOf,
   failureReport,
@@ -169,7 +170,7 @@ export const showEntry = Effect.fn("operations.show")(function* (id: string) {
         at: toTimestamp(approval.created_at),
         void: approval.void_reason,
       })),
-      failure: failureReport(db, entry.id),
+      failure: failureReport(db, entry.id) ?? conflictReport(db, entry),
       receipt,
     }
   })
@@ -234,6 +235,7 @@ export const listDeadLetters = Effect.fn("operations.listDeadLetters")(function*
     agent: row.agent,
     reason_class: row.reason_class,
     error: row.error,
-    failed_at: toTimestamp(row.failed_at),
+    // Epoch seconds, as in the original's record.
+    failed_at: Math.floor(row.failed_at / 1000),
   }))
 })

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Document } from "../intake/documents.ts"
 import { type Proposal, type ProposeInput, propose } from "../intake/propose.ts"
+import { type ProposeWorktreeInput, proposeWorktree } from "../intake/propose-worktree.ts"
 import { type Submission, submit } from "./submit.ts"
 
 export interface ProposeSummary {
@@ -52,6 +53,20 @@ export const proposeAndSubmit = Effect.fn("operations.proposeAndSubmit")(functio
     ),
   )
   return { summary, results }
+})
+
+/** The uncommitted edits of a working tree as a document; null when there are none. */
+export const proposeEdits = Effect.fn("operations.proposeEdits")(function* (input: ProposeWorktreeInput) {
+  const proposal = yield* proposeWorktree(input)
+  if (proposal === null) return null
+  const document: Document = {
+    kind: "change_request",
+    index: 0,
+    where: "working tree",
+    // The reader's own documents are plain JSON values; a change request is one.
+    value: proposal.change_request as unknown as Record<string, unknown>,
+  }
+  return { document, proposal }
 })
 
 export { type ProposeRange, parseRange } from "../intake/history.ts"

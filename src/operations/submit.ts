@@ -17,6 +17,7 @@ import { isOid, type Oid } from "../platform/git/objects.ts"
 import { Operator } from "../platform/Operator.ts"
 import { type EnqueueItem, type EnqueueOutcome, prepareItem, refusalOf } from "../queue/enqueue.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import { resolveId } from "../queue/read.ts"
 import { withBase } from "../validator/base-hashes.ts"
 import { ValidatorService } from "../validator/ValidatorService.ts"
 import { type Base, currentBase, readFiles } from "../worker/base.ts"
@@ -258,7 +259,7 @@ const itemOf = (
 
 /**
  * Fills in the pre-image hashes an agent left out, so that a cast's base is known: from the patch's own `index` line,
- * `base_revision`, the assignment's base, else the current tip. What does not exist there stays open: an earlier entry
+ * `base_revision`, the assignment's base (for the first answer to it), else the current tip. What does not exist there stays open: an earlier entry
  * of the same chain may make it. The revision is kept with them: when the branch has moved, the pre-images are there.
  */
 const fillBaseHashes = Effect.fn("operations.fillBaseHashes")(function* (
@@ -267,7 +268,10 @@ const fillBaseHashes = Effect.fn("operations.fillBaseHashes")(function* (
   base: Base,
 ) {
   if (change.changes.every((one) => one.operation === "add")) return change
-  const revision = change.base_revision ?? assignment?.base_revision ?? base.commit
+  // A second answer to a task (after a conflict, say) is made on the tree as it is now.
+  const queue = yield* QueueService
+  const isFirst = (yield* queue.read((db) => resolveId(db, change.task_id))).length === 0
+  const revision = change.base_revision ?? (isFirst ? assignment?.base_revision : null) ?? base.commit
   const open = change.changes.filter((one) => one.operation !== "add" && one.base_hash === undefined)
   if (open.length === 0) return withBase(change, revision, () => undefined)
   const git = yield* GitRepository

@@ -1,10 +1,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Millis, toTimestamp } from "../domain/time.ts"
+import { parseVerificationBody } from "../domain/verification.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import {
   aheadOf,
+  conflictReport,
   dependenciesOf,
   failureReport,
   historyOf,
@@ -12,7 +14,6 @@ import {
   resolveId,
   verificationOf,
 } from "../queue/read.ts"
-import { entryRow } from "../queue/transition.ts"
 import { findEntries } from "./entries.ts"
 
 /** Why an entry is where it is: a stable code, one line, what proves it, and the command that comes next. */
@@ -46,9 +47,20 @@ type Db = Parameters<typeof receiptOf>[0]
 type Said = Pick<Explanation, "code" | "message" | "evidence" | "next"> & { readonly position?: number }
 
 const explain = (db: Db, row: EntryRow, now: Millis): Explanation => {
-  const { position = null, ...said } = reasonOf(db, row, now)
-  return { id: row.id, task_id: row.task_id, state: row.state, ...said, position }
+  const { position = null, evidence, ...said } = reasonOf(db, row, now)
+  return {
+    id: row.id,
+    task_id: row.task_id,
+    state: row.state,
+    ...said,
+    evidence: linesOf(evidence),
+    position,
+  }
 }
+
+/** One line an item: a log's tail is many. */
+const linesOf = (evidence: readonly string[]): readonly string[] =>
+  evidence.flatMap((text) => text.split("\n")).filter((line) => line.trim() !== "")
 
 const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
   switch (row.state) {
@@ -79,14 +91,14 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
         code: row.reason_code ?? "ready_to_land",
         message: row.reason ?? "it is proven and approved, and waits for a worker to land it",
         evidence: provenEvidence(db, row),
-        next: "hyperion worker --drain",
+        next: nextForVerified(row),
       }
     case "awaiting_approval":
       return {
         code: row.reason_code ?? "approval_missing",
         message: `waiting for a person: ${row.reason ?? "approval is missing"}`,
         evidence: provenEvidence(db, row),
-        next: `hyperion approve ${row.id}`,
+        next: approveCommand(db, row),
       }
     case "applied": {
       const receipt = receiptOf(db, row.id)
@@ -106,12 +118,7 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
       }
     }
     case "conflict":
-      return {
-        code: row.reason_code ?? "conflict",
-        message: row.reason ?? "it does not fit the current content",
-        evidence: conflictEvidence(db, row),
-        next: `hyperion show ${row.id}   (then enqueue a new answer to task ${row.task_id}: it supersedes this one)`,
-      }
+      return whyConflict(db, row)
     case "failed": {
       const report = failureReport(db, row.id)
       return {
@@ -130,7 +137,7 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
     }
     case "cancelled": {
       const by = historyOf(db, row).at(-1)
-      const heir = resolveId(db, row.task_id).find((id) => id > row.id)
+      const heir = heirOf(db, row)
       return {
         code: by?.event ?? row.reason_code ?? "cancelled",
         message: `${by?.event ?? "cancelled"} by ${by?.actor ?? "someone"}: ${row.reason ?? "no reason given"}`,
@@ -143,8 +150,7 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
 
 const whyPending = (db: Db, row: EntryRow): Said => {
   const evidence = row.reason === null ? [] : [row.reason]
-  if (row.held)
-    return { code: "held", message: "a person holds it", evidence, next: `hyperion release ${row.id}` }
+  if (row.held) return { code: "held", message: "a person holds it", evidence, next: null }
   if (row.blockers > 0) {
     const blockers = dependenciesOf(db, row.id).filter((on) => on.state !== "applied")
     const stuck = blockers.find((on) => ["failed", "conflict", "cancelled"].includes(on.state))
@@ -184,8 +190,54 @@ const provenEvidence = (db: Db, row: EntryRow): readonly string[] => {
   ]
 }
 
-const conflictEvidence = (db: Db, row: EntryRow): readonly string[] => {
-  const last = historyOf(db, entryRow(db, row.id)!).at(-1)
-  const report = (JSON.parse(last?.data ?? "{}") as { report?: { evidence?: string[] } }).report
-  return report?.evidence ?? []
+/** The commands that land, block or answer are the worker's; these are a person's. */
+const nextForVerified = (row: EntryRow): string | null => {
+  const code = row.reason_code ?? ""
+  if (code === "preview" || code === "worktree") return null
+  if (code === "blocked_dirty" || code === "blocked_staged" || code === "blocked_untracked_in_the_way")
+    return "git status   (commit, stash or move what it names: it lands by itself at the worker's next look)"
+  if (code === "blocked_operation_in_progress")
+    return "git status   (finish or abort it: it lands by itself then)"
+  return "hyperion worker --drain"
+}
+
+const approveCommand = (db: Db, row: EntryRow): string => {
+  const body = parseVerificationBody(verificationOf(db, row.id)?.body ?? "")
+  const sensitive = body.ok ? body.value.sensitive : []
+  return ["hyperion approve", row.id, ...sensitive.map((path) => `--acknowledge ${quotedWord(path)}`)].join(
+    " ",
+  )
+}
+
+/** As a shell takes it for one word. */
+const quotedWord = (path: string): string =>
+  /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+
+/** The newest submission of the same task, when it came after this one. */
+const heirOf = (db: Db, row: EntryRow): number | undefined =>
+  resolveId(db, row.task_id).find((id) => id > row.id)
+
+const whyConflict = (db: Db, row: EntryRow): Said => {
+  const report = conflictReport(db, row)
+  const heir = heirOf(db, row)
+  const packets = report?.conflicts ?? []
+  return {
+    code: row.reason_code ?? "conflict",
+    message: row.reason ?? "it does not fit the current content",
+    evidence: [
+      ...(heir === undefined ? [] : [`answered by entry ${heir}`]),
+      ...(report?.evidence ?? []),
+      ...packets.flatMap((packet) => [
+        `${packet.path}: ${packet.code}${packet.first_diverging_line === null ? "" : ` at line ${packet.first_diverging_line}`}`,
+        ...(["base", "ours", "theirs"] as const).flatMap((side) => {
+          const text = packet[side]?.excerpt ?? ""
+          return text === "" ? [] : [`${side}: ${text}`]
+        }),
+      ]),
+    ],
+    next:
+      heir === undefined
+        ? `hyperion enqueue FILE   (a new answer to task ${row.task_id}, made on the current content, takes its place)`
+        : `hyperion why ${heir}`,
+  }
 }

@@ -36,4 +36,13 @@ const progress = (write: (line: string) => void) =>
     }
   })
 
-export const work = { run, progress }
+/** What is still in the queue, for the last line of a run: `2 awaiting approval`. Empty when nothing is. */
+const standing = Effect.map(
+  Effect.flatMap(QueueService, (queue) => queue.counts()),
+  (counts) =>
+    (["scheduled", "pending", "in_progress", "verified", "awaiting_approval", "committing"] as const)
+      .filter((state) => counts[state] > 0)
+      .map((state) => `${counts[state]} ${state.replaceAll("_", " ")}`),
+)
+
+export const work = { run, progress, standing }

@@ -1,5 +1,5 @@
 import { SQLiteError, Database as Sqlite } from "bun:sqlite"
-import { existsSync } from "node:fs"
+import { chmodSync, existsSync } from "node:fs"
 import { dirname } from "node:path"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -102,8 +102,11 @@ const open = ({ file, create, durable = false, busyTimeoutMs = BUSY_TIMEOUT_MS }
 
   const acquire = attempt(() => {
     if (file !== ":memory:" && !existsSync(create ? dirname(file) : file)) throw failed("missing", "")
+    const isNew = file !== ":memory:" && !existsSync(file)
     const db = new Sqlite(file, { create: true, readwrite: true, strict: true })
     try {
+      // Before the first page: SQLite gives the WAL beside it the same mode.
+      if (isNew) chmodSync(file, 0o600)
       prepare(db)
     } catch (error) {
       db.close()

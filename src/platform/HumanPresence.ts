@@ -103,7 +103,8 @@ export class HumanPresence extends Context.Tag("hyperion/platform/HumanPresence"
   HumanPresence,
   HumanPresenceShape
 >() {
-  static readonly layer = Layer.sync(HumanPresence, () => live(process.env))
+  /** `env`: the operator's own environment, as everything of this process reads it. */
+  static readonly layer = (env: Environment) => Layer.sync(HumanPresence, () => live(env))
 
   /** A given surrounding, and what the person answers to each question: for tests, wherever they run. */
   static readonly layerOf = (

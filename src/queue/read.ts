@@ -133,6 +133,15 @@ export interface DeadLetterRow {
 export const deadLetters = (db: Database, since: Millis, limit: number): DeadLetterRow[] =>
   db.query<DeadLetterRow, [number, number]>(DEAD_LETTERS).all(since, limit)
 
+/** Why an entry is in conflict, from the row of the log that put it there. */
+export const conflictReport = (db: Database, row: EntryRow): FailureReport | null => {
+  if (row.state !== "conflict") return null
+  const last = historyOf(db, row).findLast(
+    (event) => event.event === "conflicted" || event.event === "foreign_edit",
+  )
+  return last === undefined ? null : ((JSON.parse(last.data) as { report?: FailureReport }).report ?? null)
+}
+
 export const failureReport = (db: Database, id: number): FailureReport | null => {
   const report = db.query<{ report: string }, [number]>(DEAD_LETTER_OF).get(id)?.report
   return report === undefined ? null : JSON.parse(report)

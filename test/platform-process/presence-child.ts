@@ -4,7 +4,7 @@ import { runLive } from "../support/effect.ts"
 
 /** Asks once and prints what it saw and what was answered, as one line of JSON. */
 await runLive(
-  HumanPresence.layer,
+  HumanPresence.layer(process.env),
   Effect.gen(function* () {
     const presence = yield* HumanPresence
     const report = yield* presence.look()

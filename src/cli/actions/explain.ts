@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { type EntryDetail, showEntry } from "../../operations/entries.ts"
 import { type Explanation, why } from "../../operations/why.ts"
+import { visibleLine } from "../../platform/sanitize.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
 import { Exit } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
@@ -23,7 +24,7 @@ const whyText = ({ id, task_id, state, code, message, evidence, next }: Explanat
   styled("bold", `entry ${id}`),
   ` (${task_id}) is ${state}: `,
   styled("cyan", code),
-  `\n  ${message}`,
+  `\n  ${visibleLine(message)}`,
   ...evidence.flatMap((line) => line.split("\n").map((part) => `\n  - ${part}`)),
   ...(next === null ? [] : ["\n  next: ", styled("bold", next)]),
 ]
@@ -51,7 +52,9 @@ const detailText = ({
 }: EntryDetail): readonly Piece[] => {
   const lines: Piece[] = []
   const field = (name: string, value: string | number | null | undefined) => {
-    if (value !== null && value !== undefined && value !== "") lines.push(`${name.padEnd(12)}${value}\n`)
+    // On one line: a line break of an agent's must not make a line of ours.
+    if (value !== null && value !== undefined && value !== "")
+      lines.push(`${name.padEnd(12)}${visibleLine(String(value))}\n`)
   }
   lines.push(styled("bold", `entry ${entry.id}`), `  ${entry.state}\n`)
   field("intent", entry.intent)
@@ -81,8 +84,8 @@ const detailText = ({
     lines.push("\n", styled("bold", `${change.operation} ${change.path}`), "\n")
     const text = change.patch ?? change.content ?? ""
     if (change.patch_encoding === "base64")
-      lines.push(styled("dim", `(${text.length} characters of base64)\n`))
-    else for (const line of text.split("\n")) lines.push(diffLine(line), "\n")
+      lines.push(styled("dim", `  (${text.length} characters of base64)\n`))
+    else for (const line of text.replace(/\n$/, "").split("\n")) lines.push("  ", diffLine(line), "\n")
   }
   return lines
 }

@@ -7,10 +7,14 @@ import {
   parseRange,
   proposeAndSubmit,
   proposeEach,
+  proposeEdits,
 } from "../../operations/propose.ts"
+import { submit } from "../../operations/submit.ts"
 import { GitRepository } from "../../platform/git/GitRepository.ts"
 import { discover } from "../../platform/git/layout.ts"
 import { openLines } from "../../platform/line-file.ts"
+import { Operator } from "../../platform/Operator.ts"
+import { styled } from "../../platform/Terminal.ts"
 import { discoverWorkspace } from "../../platform/Workspace.ts"
 import { currentBase } from "../../worker/base.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
@@ -22,6 +26,9 @@ import { told } from "./submit.ts"
 export interface ProposeArgs {
   readonly from: string | undefined
   readonly ref: string | undefined
+  readonly worktree: boolean
+  readonly agent: string | undefined
+  readonly intent: string | undefined
   readonly squash: boolean
   readonly out: string | undefined
   readonly submit: boolean
@@ -29,12 +36,14 @@ export interface ProposeArgs {
 
 const describe = ({ proposed, commits, notes }: ProposeSummary): string => {
   const lost = Object.entries(notes).map(([note, count]) => `${count} ${note.replaceAll("_", " ")}`)
-  return `${proposed} change requests from ${commits} commits${lost.length > 0 ? ` (${lost.join(", ")})` : ""}`
+  const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`
+  return `${plural(proposed, "change request")} from ${plural(commits, "commit")}${lost.length > 0 ? ` (${lost.join(", ")})` : ""}`
 }
 
 /** Writes change requests; needs a repository, not a workspace. Where there is one, its landing branch is left out. */
 export const propose = async (context: CommandContext<ProposeArgs>): Promise<ExitCode> => {
   const { args, globals, output, env } = context
+  if (args.worktree) return edits(context)
   const range: ProposeRange | null =
     args.from === undefined ? { kind: "ref", ref: args.ref ?? "HEAD", landing: null } : parseRange(args.from)
   if (range === null) {
@@ -82,6 +91,42 @@ export const propose = async (context: CommandContext<ProposeArgs>): Promise<Exi
   const input = { gitDir: found.value.gitDir, env, range, squash: args.squash }
   return runOn(context, Layer.empty, print(context, input))
 }
+
+/** The edits somebody, or an agent in a linked working tree, has made and not committed. */
+const edits = (context: CommandContext<ProposeArgs>): Promise<ExitCode> =>
+  runIntake(
+    context,
+    Effect.gen(function* () {
+      const { args, globals, output, env } = context
+      const git = yield* GitRepository
+      const { name } = yield* Operator
+      const found = discover(resolve(globals.root ?? "."))
+      const made = yield* proposeEdits({
+        layout: found.ok ? found.value : git.layout,
+        env,
+        agent: args.agent ?? name,
+        ...(args.intent !== undefined && { intent: args.intent }),
+      })
+      if (made === null) {
+        output.note("nothing is edited here")
+        return Exit.ok
+      }
+      for (const repository of made.proposal.repositories)
+        output.note([styled("yellow", "left out:"), ` ${repository} is a repository of its own`])
+      if (args.submit)
+        return told(
+          output,
+          yield* submit([made.document], { supersede: false, dryRun: false, tasks: "open" }),
+        )
+      const text = JSON.stringify(made.proposal.change_request)
+      if (args.out === undefined) output.jsonl(made.proposal.change_request)
+      else {
+        const write = yield* openLines(args.out)
+        yield* Effect.sync(() => write(text))
+      }
+      return Exit.ok
+    }),
+  )
 
 const print = ({ args, output }: CommandContext<ProposeArgs>, input: Parameters<typeof proposeEach>[0]) =>
   Effect.gen(function* () {

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { EntryState } from "../../domain/entry.ts"
+import { toTimestamp } from "../../domain/time.ts"
 import {
   type auditView,
   type EntryView,
@@ -145,10 +146,11 @@ export const showWorkerLogs = (
       const since = yield* instant(args.since)
       const logs = yield* workerLogs(since, args.limit ?? PAGE)
       listing(output, "logs", logs, {
-        head: ["ID", "LEVEL", "TASK", "MESSAGE", "DETAILS"],
+        head: ["AT", "LEVEL", "ENTRY", "TASK", "MESSAGE", "DETAILS"],
         row: (row) => [
-          String(row.id),
+          clock(toTimestamp(row.created_at * 1000)),
           row.level,
+          row.queue_id === null ? "" : String(row.queue_id),
           row.task_id ?? "",
           row.message,
           JSON.stringify(row.details),
@@ -175,7 +177,7 @@ export const showDeadLetters = (
           row.reason_class,
           row.task_id,
           row.agent,
-          clock(row.failed_at),
+          clock(toTimestamp(row.failed_at * 1000)),
           row.error,
         ],
         none: "no dead letters",

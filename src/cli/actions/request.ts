@@ -64,7 +64,18 @@ export const request = (context: CommandContext<RequestArgs>) =>
           `${word} request ${plan.clarification.request.request_id} and enqueued ${queued} change request(s)`,
         )
       if (answered.some(({ submission }) => submission?.outcome === "rejected")) return Exit.rejected
-      return answered.some(({ error }) => error !== null) ? Exit.failed : (Exit.ok as ExitCode)
+      const silent = answered.filter(({ error }) => error !== null)
+      if (silent.length === 0) return Exit.ok as ExitCode
+      const { error } = silent[0]!
+      return output.error(
+        {
+          code: `agent_${error!.reason}`,
+          message: `${silent.length} of ${answered.length} assignments got no answer: ${error!.message}`,
+          hint: "give patch or content in the request, or set agent.harness in hyperion.json, and run it again: what is queued stays",
+          retryable: error!.transient,
+        },
+        Exit.failed,
+      ) as ExitCode
     }),
   )
 

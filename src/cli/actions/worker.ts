@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { runtimeLayer } from "../../app-runtime.ts"
 import { work } from "../../operations/work.ts"
+import { visibleLine } from "../../platform/sanitize.ts"
 import { type Piece, type Style, styled } from "../../platform/Terminal.ts"
 import type { Happening } from "../../worker/report.ts"
 import type { WorkerSummary } from "../../worker/run.ts"
@@ -46,21 +47,24 @@ export const worker = (context: CommandContext<WorkerArgs>) =>
       yield* Fiber.interrupt(progress)
       if (output.format === "json")
         output.json({ schema_version: 1, summary: counts(summary), entries: summary.entries })
-      else if (output.format === "text") output.data(closing(summary))
+      else if (output.format === "text") output.data(closing(summary, yield* work.standing))
       return args.failOnError && summary.failed + summary.conflict > 0 ? Exit.failed : (Exit.ok as ExitCode)
     }),
   )
 
 const line = ({ outcome, entry_id, task_id, message, code }: Happening): readonly Piece[] => [
   styled(STYLE[outcome], outcome.padEnd(8)),
-  ` entry ${entry_id} (${task_id}): ${message}${code === null ? "" : ` [${code}]`}`,
+  ` entry ${entry_id} (${task_id}): ${visibleLine(message)}${code === null ? "" : ` [${code}]`}`,
 ]
 
 const counts = ({ entries: _, ...numbers }: WorkerSummary) => numbers
 
-const closing = (summary: WorkerSummary): readonly Piece[] => {
+const closing = (summary: WorkerSummary, standing: readonly string[]): readonly Piece[] => {
   const parts = Object.entries(counts(summary))
     .filter(([name, n]) => n > 0 || name === "landed")
     .map(([name, n]) => `${n} ${name}`)
-  return [styled("bold", parts.join(", "))]
+  return [
+    styled("bold", parts.join(", ")),
+    ...(standing.length > 0 ? [`; in the queue: ${standing.join(", ")} (hyperion status)`] : []),
+  ]
 }
