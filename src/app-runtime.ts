@@ -40,7 +40,7 @@ export const runtimeLayer = (
   Layer.mergeAll(
     CandidateService.layer,
     GuardService.layer,
-    HumanPresence.layer,
+    HumanPresence.layer(env),
     WorkspaceFiles.layer,
     AgentHarness.layer,
     StageKeeper.layer,
