@@ -38,3 +38,9 @@ export const PUT_CHECKPOINT = `INSERT OR IGNORE INTO base_checkpoint
     (tree, parent_tree, commit_id, manifest, complete, audit_seq) VALUES (?, ?, ?, ?, ?, ?)`
 export const LAST_LANDED_TREE = `SELECT json_extract(data, '$.result_tree') AS tree FROM audit
   WHERE event = 'applied' ORDER BY seq DESC LIMIT 1`
+export const LAST_BLOB = "SELECT coalesce(max(rowid), 0) AS last FROM blob"
+export const BLOBS_BETWEEN = `SELECT rowid AS number, hash, size, codec, data FROM blob
+  WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ? + 0`
+export const CAST_BODY = "SELECT body FROM entry_payload WHERE id = ?"
+export const RECEIPT_BODY = "SELECT body FROM receipt WHERE entry_id = ?"
+export const CHECKPOINT_OF_ROW = "SELECT * FROM base_checkpoint WHERE audit_seq = ?"

@@ -11,7 +11,18 @@ import type { AuditLogRow } from "./audit.sql.ts"
 
 /** Something that does not fit, by row of the log (`seq`) or by entry. */
 export interface AuditFault {
-  readonly code: "gap" | "hash" | "counts" | "history" | "head" | "entry" | "cast" | "approval" | "receipt"
+  readonly code:
+    | "gap"
+    | "hash"
+    | "counts"
+    | "history"
+    | "head"
+    | "entry"
+    | "cast"
+    | "approval"
+    | "receipt"
+    | "blob"
+    | "base"
   readonly seq: number | null
   readonly entryId: number | null
   readonly message: string

@@ -83,12 +83,21 @@ export const COMMANDS: CommandTable = {
     summary: "Recompute landed trees with git apply and check every hash",
     load: () => import("./commands/verify.ts"),
   },
+  revert: { summary: "Undo landings by queueing their inverse", load: () => import("./commands/revert.ts") },
   audit: {
     summary: "Work with the tamper-evident log",
     subcommands: {
       verify: {
         summary: "Recompute the log's hash chain and name the first bad row",
         load: () => import("./commands/audit-verify.ts"),
+      },
+      export: {
+        summary: "Write the log as JSON lines, its head last",
+        load: () => import("./commands/audit-export.ts"),
+      },
+      ship: {
+        summary: "Append the log to a folder of segments that replay takes",
+        load: () => import("./commands/audit-ship.ts"),
       },
     },
   },

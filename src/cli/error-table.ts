@@ -6,6 +6,7 @@ import type { NeedsYes } from "../operations/config.ts"
 import type { UnknownId, WrongState } from "../operations/errors.ts"
 import type { NeedsClarification, NotARequest } from "../operations/request.ts"
 import type { SettingsInvalid } from "../operations/settings.ts"
+import type { SegmentsForeign } from "../operations/ship.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
 import type {
   ReadError,
@@ -31,6 +32,7 @@ export type AppError =
   | WrongState
   | InputUnreadable
   | NeedsYes
+  | SegmentsForeign
   | SettingsInvalid
   | UserConfigInvalid
   | NoBranch
@@ -87,6 +89,11 @@ const TABLE: Table = {
     code: "setting_invalid",
     hint: problems[0]?.hint ?? "hyperion config --show-origin",
     exit: Exit.usage,
+  }),
+  SegmentsForeign: () => ({
+    code: "segments_foreign",
+    hint: "ship to an empty folder, and compare the two with audit verify --file",
+    exit: Exit.failed,
   }),
   UserConfigInvalid: ({ violations }) => ({
     code: "user_config_invalid",

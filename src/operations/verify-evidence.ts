@@ -121,7 +121,7 @@ const isCast = (cast: CastPayload, checksum: string): boolean => {
 }
 
 /** Before and after of every path, by stored content; for a landing without any, from the receipt's own trees. */
-const effectsOf = Effect.fn("operations.effectsOf")(function* (receipt: Receipt) {
+export const effectsOf = Effect.fn("operations.effectsOf")(function* (receipt: Receipt) {
   const store = yield* BlobStore
   const rows = yield* store.effectsOf(receipt.entry_id)
   const effects: ProvenEffect[] = []

@@ -1,0 +1,17 @@
+import { defineCommand } from "../command.ts"
+
+export default defineCommand({
+  args: {
+    file: {
+      type: "positional",
+      value: "FILE",
+      required: false,
+      description: "A new file; stdout without it",
+    },
+  },
+  examples: [
+    ["hyperion audit export audit.jsonl", "The chain as JSON lines, its head last"],
+    ["hyperion audit export | gzip > audit.jsonl.gz", "The same through a pipe"],
+  ],
+  run: (context) => import("../actions/audit.ts").then((m) => m.exportAudit(context)),
+})
