@@ -8,7 +8,7 @@
 import { rmSync } from "node:fs"
 import { basename, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
-import { borrow, firstParent, sameTree } from "../quickstart/history.ts"
+import { borrow, type Commit, firstParent, sameTree } from "../quickstart/history.ts"
 import { type Replay, replay } from "../quickstart/replay.ts"
 import { expect, type Ground, makeGround, run } from "../quickstart/run.ts"
 import { prepareRival, runRival } from "./rival.ts"
@@ -56,13 +56,24 @@ const whole = (ground: Ground, source: string, checkedOut: boolean) => {
       enqueue: round(seconds.enqueue),
       drain: round(seconds.drain),
     },
-    landings_per_second: perSecond(landed, work(result)),
+    // With changes carried over the seconds hold several rounds.
+    landings_per_second: carried.length === 0 ? perSecond(landed, work(result)) : null,
   }
 }
 
+/** How far the history goes before the first change that is carried over, at most `--first` commits. */
+const comparable = (
+  history: readonly Commit[],
+  { carried_over_by_git }: ReturnType<typeof whole>,
+): readonly Commit[] => {
+  const refused = history.findIndex(({ revision }) => revision === carried_over_by_git[0]?.revision)
+  return history.slice(0, refused === -1 ? first : Math.min(first, refused))
+}
+
 /** Hyperion and git in turns on the first commits; each round on empty repositories. */
-const race = (ground: Ground, source: string, checkedOut: boolean) => {
-  const history = firstParent(source, "HEAD", ground.env).slice(0, first)
+const race = (ground: Ground, source: string, wholly: ReturnType<typeof whole>) => {
+  const checkedOut = wholly.branch === "checked out"
+  const history = comparable(firstParent(source, "HEAD", ground.env), wholly)
   const { revision: ref, tree } = history.at(-1)!
   const changes = join(ground.folder, "race.jsonl")
   const made = run({
@@ -91,12 +102,13 @@ const race = (ground: Ground, source: string, checkedOut: boolean) => {
   const [mine, rival] = [median(ours), median(theirs)]
   say(`  first ${landed}: ${perSecond(landed, mine)} landings/s, git ${perSecond(landed, rival)}`)
   return {
-    branch: checkedOut ? "checked out" : "not checked out",
+    branch: wholly.branch,
     commits: history.length,
     rounds,
     hyperion_per_second: perSecond(landed, mine),
     git_per_second: perSecond(landed, rival),
-    ratio: round(rival / mine),
+    /** Of each round, because both sides of one round meet the same disturbances. */
+    ratio: round(median(ours.map((seconds, n) => theirs[n]! / seconds))),
   }
 }
 
@@ -109,7 +121,7 @@ const benched = (argument: string) => {
     const tip = run({ argv: ["git", "rev-parse", "HEAD"], cwd: source, env: ground.env }).stdout.trim()
     say(`${name ?? basename(path!)} at ${tip}`)
     const wholes = [false, true].map((checkedOut) => whole(ground, source, checkedOut))
-    const races = [false, true].map((checkedOut) => race(ground, source, checkedOut))
+    const races = wholes.map((wholly) => race(ground, source, wholly))
     return { repository: name ?? basename(path!), commit: tip, whole: wholes, race: races }
   } finally {
     ground.remove()
