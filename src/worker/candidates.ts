@@ -20,26 +20,32 @@ import { CurrentWorkspace } from "../platform/Workspace.ts"
 const candidateRoot = (env: Parameters<typeof cacheDir>[0], root: string): string =>
   `${cacheDir(env)}/work/${new Bun.CryptoHasher("sha256").update(root).digest("hex").slice(0, 16)}`
 
-/** Dependency folders of the live tree that git ignores: only those may be shown to a candidate. */
+/** Dependency folders that git ignores in the live tree, there or not: only those may be shown to a candidate. */
 const ignoredMounts = Effect.fn("worker.ignoredMounts")(function* (
   wanted: readonly string[],
   liveRoot: string,
 ) {
   const git = yield* GitRepository
-  return yield* Effect.filter(wanted, (path) =>
+  const ignored = (paths: readonly string[]) =>
     git
       .run({
-        args: ["check-ignore", "--quiet", "--", path],
+        // It refuses the literal pathspecs that every other call is given.
+        args: ["--no-literal-pathspecs", "check-ignore", "-z", "--stdin"],
         cwd: liveRoot,
         userConfig: true,
         env: { GIT_WORK_TREE: liveRoot },
+        stdin: Buffer.from(paths.map((path) => `${path}\0`).join("")),
       })
       .pipe(
-        Effect.as(true),
-        // Exit 1: not ignored. Anything else git cannot answer is no reason to show the folder.
-        Effect.orElseSucceed(() => false),
-      ),
-  )
+        Effect.map(({ stdout }) => new Set(stdout.toString("utf8").split("\0"))),
+        // Exit 1: none is. Anything else git cannot answer is no reason to show a folder.
+        Effect.orElseSucceed(() => new Set<string>()),
+      )
+  const plain = yield* ignored(wanted)
+  const rest = wanted.filter((path) => !plain.has(path))
+  // A pattern for folders matches one that is not there only by the slash.
+  const folders = rest.length === 0 ? plain : yield* ignored(rest.map((path) => `${path}/`))
+  return wanted.filter((path) => plain.has(path) || folders.has(`${path}/`))
 })
 
 export interface ProvingGround {

@@ -58,7 +58,8 @@ export const leasedTurn = Effect.fn("worker.leasedTurn")(function* (options: Tur
     Effect.tapError((error) => giveBack(leases, { code: "worker_error", text: error.message })),
   )
   const renewing = Effect.zipRight(Effect.sleep(leaseMs / 3), Effect.ignore(queue.renew(leases, leaseMs)))
-  return yield* Effect.raceFirst(work, Effect.forever(renewing))
+  // In this very fiber, so that an interruption waits for what was given back before the database closes.
+  return yield* Effect.scoped(Effect.zipRight(Effect.forkScoped(Effect.forever(renewing)), work))
 })
 
 /** Returns what is still ours, attempts uncharged: the change is not to blame for what happened to the worker. */

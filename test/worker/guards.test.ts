@@ -155,6 +155,22 @@ describe("guards", () => {
     },
   )
 
+  test("a sandbox that the policy requires and that is not there: nothing runs, nobody is blamed", async () => {
+    let runs = 0
+    await open({
+      policy: guarded({ sandbox: "required" }),
+      guard: () => {
+        runs++
+        return "green"
+      },
+    })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+    expect(outcomes(await shop.drain())).toEqual(["1 retry sandbox_unavailable"])
+    expect(runs).toBe(0)
+    expect((await shop.entry(1)).reason).toContain("install it")
+    expect(shop.git("rev-list", "--count", "main")).toBe("1")
+  })
+
   test("--max-attempts overrules the entry's own, in both directions", async () => {
     await open({ policy: guarded({ queue: { max_attempts: 2 } }), guard: () => "infra" })
     await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
