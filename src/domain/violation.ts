@@ -8,6 +8,10 @@ export interface Violation {
   readonly hint: string
 }
 
+/** Where and what, on one line. */
+export const told = ({ path, message }: Pick<Violation, "path" | "message">): string =>
+  path === "" || message.startsWith(path) ? message : `${path}: ${message}`
+
 /** Everything that does not print as itself, written as an escape. */
 export const printable = (text: string): string =>
   text

@@ -8,7 +8,7 @@ import type { Assignment } from "../domain/assignment.ts"
 import type { TaskId } from "../domain/ids.ts"
 import { parseDocument } from "../domain/parse-document.ts"
 import { TaskRequest, unknownKeys } from "../domain/request.ts"
-import type { Violation } from "../domain/violation.ts"
+import { told, type Violation } from "../domain/violation.ts"
 import { type Clarification, type ClarifiedRequest, clarify } from "../engineer/clarify.ts"
 import type { Question } from "../engineer/questions.ts"
 import type { Document } from "../intake/documents.ts"
@@ -28,7 +28,7 @@ export class NotARequest extends Data.TaggedError("NotARequest")<{
   override get message(): string {
     const [first, ...rest] = this.violations
     if (!first) return "this is not a task request"
-    return `${first.path === "" ? "" : `${first.path}: `}${first.message}${rest.length > 0 ? ` (and ${rest.length} more)` : ""}`
+    return `${told(first)}${rest.length > 0 ? ` (and ${rest.length} more)` : ""}`
   }
 }
 

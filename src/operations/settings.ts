@@ -2,6 +2,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { Json } from "../domain/hash.ts"
 import { effectiveSettings, type SettingProblem } from "../domain/settings.ts"
+import { told } from "../domain/violation.ts"
 import { Operator } from "../platform/Operator.ts"
 import type { LoadedPolicy } from "../platform/PolicyStore.ts"
 import { readUserConfig } from "../platform/user-config.ts"
@@ -12,7 +13,7 @@ export class SettingsInvalid extends Data.TaggedError("SettingsInvalid")<{
 }> {
   override get message(): string {
     const [first] = this.problems
-    return first === undefined ? "a setting is invalid" : `${first.message} (from the ${first.origin})`
+    return first === undefined ? "a setting is invalid" : `${told(first)} (from the ${first.origin})`
   }
 }
 

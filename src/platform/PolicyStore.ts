@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import { sha256Hex } from "../domain/hash.ts"
 import { DEFAULT_POLICY, type Policy } from "../domain/policy.ts"
 import { type PolicyDocument, parsePolicy } from "../domain/policy-document.ts"
-import type { Violation } from "../domain/violation.ts"
+import { told, type Violation } from "../domain/violation.ts"
 import { auditAppender } from "./audit-append.sql.ts"
 import { Database, type DatabaseError } from "./Database.ts"
 import { GET_META, SET_META } from "./meta.sql.ts"
@@ -21,7 +21,7 @@ export class PolicyInvalid extends Data.TaggedError("PolicyInvalid")<{
   override get message(): string {
     const [first, ...rest] = this.violations
     const where = this.source === "base" ? `${POLICY_FILE} of the base commit` : POLICY_FILE
-    const what = first === undefined ? "is invalid" : first.message
+    const what = first === undefined ? "is invalid" : told(first)
     return `${where}: ${what}${rest.length > 0 ? ` (and ${rest.length} more)` : ""}`
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { parseUserConfig, type UserConfig } from "../domain/settings.ts"
-import type { Violation } from "../domain/violation.ts"
+import { told, type Violation } from "../domain/violation.ts"
 import type { Environment } from "./Terminal.ts"
 
 /** The user's configuration cannot be read, or says what it may not say. */
@@ -14,7 +14,7 @@ export class UserConfigInvalid extends Data.TaggedError("UserConfigInvalid")<{
 }> {
   override get message(): string {
     const [first, ...rest] = this.violations
-    return `${this.file}: ${first?.message ?? "it is invalid"}${rest.length > 0 ? ` (and ${rest.length} more)` : ""}`
+    return `${this.file}: ${first === undefined ? "it is invalid" : told(first)}${rest.length > 0 ? ` (and ${rest.length} more)` : ""}`
   }
 }
 
