@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { ApplyService } from "../apply/ApplyService.ts"
 import type { Recovery } from "../apply/recover.ts"
 import type { CastPayload } from "../domain/cast.ts"
+import { Failpoints } from "../platform/Failpoints.ts"
 import { LandingLock } from "../platform/LandingLock.ts"
 import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
@@ -123,6 +124,7 @@ export const recoverOpen = Effect.fn("worker.recoverOpen")(function* () {
       blocked = `the landing of entry ${ids} is not recovered yet: ${recovery.reason}`
     } else recovered.push({ row, record, recovery })
   }
+  ;(yield* Failpoints).pass("recovery.settle")
   // One transaction for all of them: each would wait for the disk on its own.
   yield* queue.transact((db, at) => {
     for (const { row, record, recovery } of recovered) {
