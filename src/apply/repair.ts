@@ -104,6 +104,7 @@ export const makeRepair = ({ files, folders, stageDir, fileMode, contentOf }: Re
 
   /** Out of the tree, to `to`; back again when it is not what it should be. */
   const takeOut = (file: Sides, name: string, to: string, expected: BlobEntry): boolean => {
+    files.makeFolders(stageDir)
     if (files.stat(to)) files.rename(to, `${to}.found`)
     files.rename(name, to)
     if (is(to, expected)) return true
