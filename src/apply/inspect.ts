@@ -104,11 +104,13 @@ export const inspect = (input: InspectInput): Result<Inspection, LandingBlocked>
     }
     const place = folders.locate(`${path}/.`)
     const names = typeof place === "string" ? files.list(place.slice(0, -2)) : []
-    const isFilled = isSubmodule(before)
-      ? names.length > 0 &&
-        (after === null ? net.some((other) => other.path.startsWith(`${path}/`)) : !isSubmodule(after))
-      : names.length > 0 && !names.includes(".git")
-    if (isFilled) block("untracked_in_the_way", path)
+    if (!isSubmodule(before)) {
+      if (names.length > 0 && !names.includes(".git")) onlyDeletedBelow(path)
+      return
+    }
+    const isReplaced =
+      after === null ? net.some((other) => other.path.startsWith(`${path}/`)) : !isSubmodule(after)
+    if (names.length > 0 && isReplaced) block("untracked_in_the_way", path)
   }
 
   const checkedOut = (effect: NetEffect): void => {
