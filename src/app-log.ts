@@ -1,7 +1,10 @@
 import * as Layer from "effect/Layer"
 import { type Core, coreLayer } from "./app.ts"
 import { LogExport } from "./audit/LogExport.ts"
-import type { DatabaseError } from "./platform/Database.ts"
+import { cacheDir } from "./platform/cache-dir.ts"
+import { Database, type DatabaseError } from "./platform/Database.ts"
+import { GitRepository } from "./platform/git/GitRepository.ts"
+import { Operator } from "./platform/Operator.ts"
 import type { Environment } from "./platform/Terminal.ts"
 import type { Workspace } from "./platform/Workspace.ts"
 
@@ -11,3 +14,17 @@ export const logLayer = (
   env: Environment,
 ): Layer.Layer<Core | LogExport, DatabaseError> =>
   Layer.provideMerge(LogExport.layer, coreLayer(workspace, env))
+
+/** The log and, where it can be read, the repository: replaying asks it only for what the log does not hold. */
+export const replayLayer = (
+  workspace: Workspace,
+  env: Environment,
+): Layer.Layer<Core | LogExport, DatabaseError> =>
+  GitRepository.layer({ start: workspace.root, cacheDir: cacheDir(env), env }).pipe(
+    Layer.catchAll(() => Layer.empty),
+    Layer.provideMerge(logLayer(workspace, env)),
+  )
+
+/** For segments: no workspace, no repository, and a log that holds nothing. */
+export const filesReplayLayer = (env: Environment): Layer.Layer<LogExport | Operator, DatabaseError> =>
+  LogExport.layer.pipe(Layer.provide(Database.layerMemory), Layer.merge(Operator.layer(env)))

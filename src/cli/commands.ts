@@ -84,6 +84,10 @@ export const COMMANDS: CommandTable = {
     load: () => import("./commands/verify.ts"),
   },
   revert: { summary: "Undo landings by queueing their inverse", load: () => import("./commands/revert.ts") },
+  replay: {
+    summary: "Rebuild queue and tree from the log in an empty folder",
+    load: () => import("./commands/replay.ts"),
+  },
   audit: {
     summary: "Work with the tamper-evident log",
     subcommands: {

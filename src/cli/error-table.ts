@@ -1,13 +1,16 @@
 import type { LandingFailed } from "../apply/errors.ts"
 import type { ApprovalOutdated, ApprovalRefused } from "../approval/errors.ts"
+import type { BlobCorrupt } from "../audit/BlobStore.ts"
 import type { MaterializeError } from "../candidate/CandidateService.ts"
 import type { ProposeFailed } from "../intake/history.ts"
 import type { NeedsYes } from "../operations/config.ts"
 import type { UnknownId, WrongState } from "../operations/errors.ts"
+import type { ReplayFailed } from "../operations/replay-tree.ts"
 import type { NeedsClarification, NotARequest } from "../operations/request.ts"
 import type { SettingsInvalid } from "../operations/settings.ts"
 import type { SegmentsForeign } from "../operations/ship.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
+import type { FolderNotEmpty } from "../platform/empty-folder.ts"
 import type {
   ReadError,
   RepositoryNotFound,
@@ -32,6 +35,9 @@ export type AppError =
   | WrongState
   | InputUnreadable
   | NeedsYes
+  | BlobCorrupt
+  | FolderNotEmpty
+  | ReplayFailed
   | SegmentsForeign
   | SettingsInvalid
   | UserConfigInvalid
@@ -89,6 +95,21 @@ const TABLE: Table = {
     code: "setting_invalid",
     hint: problems[0]?.hint ?? "hyperion config --show-origin",
     exit: Exit.usage,
+  }),
+  BlobCorrupt: () => ({
+    code: "content_damaged",
+    hint: "hyperion verify --all names the landings it belongs to; compare with a backup or the shipped segments",
+    exit: Exit.failed,
+  }),
+  FolderNotEmpty: () => ({
+    code: "folder_not_empty",
+    hint: "name an empty folder, or one that is not there yet",
+    exit: Exit.usage,
+  }),
+  ReplayFailed: () => ({
+    code: "replay_failed",
+    hint: "hyperion audit verify and hyperion verify --all name what is damaged; --until SEQ replays up to there",
+    exit: Exit.failed,
   }),
   SegmentsForeign: () => ({
     code: "segments_foreign",

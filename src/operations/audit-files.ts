@@ -5,7 +5,7 @@ import { type AuditFault, faultAt } from "../audit/ledger.ts"
 import { isSegmentName, type LogRecord } from "../audit/segment.ts"
 import { GENESIS_HASH } from "../domain/audit.ts"
 import { InputUnreadable } from "../platform/read-input.ts"
-import { eachLine, isFolder, namesIn } from "../platform/segment-files.ts"
+import { isFolder, namesIn, openLineReader } from "../platform/segment-files.ts"
 
 export interface FilesReport extends AuditReport {
   readonly files: number
@@ -21,33 +21,42 @@ export const logFiles = Effect.fn("operations.logFiles")(function* (path: string
   return yield* new InputUnreadable({ file: path, reason: "there are no segments in this folder" })
 })
 
+/** Records handed on at once. */
+const RECORDS = 500
+
 /**
- * Reads exported or shipped files to their end or to the first thing that does not fit; each record is handed to `each`
- * after it was checked. It returns false to stop there.
+ * Reads exported or shipped files to their end or to the first thing that does not fit; records are handed to `each` a
+ * few at a time, after they were checked. It returns false to stop there.
  */
-export const readLogFiles = Effect.fn("operations.readLogFiles")(function* (
+export const readLogFiles = Effect.fn("operations.readLogFiles")(function* <E, R>(
   files: readonly string[],
-  each: (record: LogRecord) => boolean,
+  each: (records: readonly LogRecord[]) => Effect.Effect<boolean, E, R>,
 ) {
   const reader = new LogReader()
-  let fault: AuditFault | null = null
-  let stopped = false
-  for (const file of files) {
-    if (fault !== null || stopped) break
-    fault = reader.begin()
-    if (fault !== null) break
-    yield* eachLine(file, (line) => {
+  const readFile = Effect.fn("operations.readLogFile")(function* (file: string) {
+    const lines = yield* openLineReader(file)
+    const begun = reader.begin()
+    if (begun !== null) return begun
+    let records: LogRecord[] = []
+    for (let line = yield* lines.next; line !== null; line = yield* lines.next) {
       const taken = reader.take(line)
       if ("code" in taken) {
-        fault = taken
-        return false
+        yield* each(records)
+        return taken
       }
-      stopped = !each(taken)
-      return !stopped
-    })
+      records.push(taken)
+      if (records.length < RECORDS) continue
+      if (!(yield* each(records))) return "stopped" as const
+      records = []
+    }
+    return (yield* each(records)) ? null : ("stopped" as const)
+  })
+  for (const file of files) {
+    const ended = yield* Effect.scoped(readFile(file))
+    if (ended === "stopped") return { reader, fault: null as AuditFault | null }
+    if (ended !== null) return { reader, fault: ended }
   }
-  fault ??= stopped ? null : reader.end()
-  return { reader, fault }
+  return { reader, fault: reader.end() }
 })
 
 /** Verifies exported or shipped files without any database. `expectedHead` must be the hash of one of their rows. */
@@ -57,10 +66,12 @@ export const verifyFiles = Effect.fn("operations.verifyFiles")(function* (
 ) {
   const files = yield* logFiles(path)
   let headSeen = expectedHead === undefined || expectedHead === GENESIS_HASH
-  const { reader, fault } = yield* readLogFiles(files, (record) => {
-    if (record.kind === "row" && record.row.hash === expectedHead) headSeen = true
-    return true
-  })
+  const { reader, fault } = yield* readLogFiles(files, (records) =>
+    Effect.sync(() => {
+      if (records.some((record) => record.kind === "row" && record.row.hash === expectedHead)) headSeen = true
+      return true
+    }),
+  )
   const { ledger, casts, blobs } = reader
   const lost = headSeen
     ? null

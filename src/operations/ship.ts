@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { LogExport } from "../audit/LogExport.ts"
 import { decodeRecord, encodeRecord, type Head, isSegmentName, segmentName } from "../audit/segment.ts"
 import { GENESIS_HASH } from "../domain/audit.ts"
-import { eachLine, type LineFile, namesIn, newLineFile } from "../platform/segment-files.ts"
+import { type LineFile, namesIn, newLineFile, openLineReader } from "../platform/segment-files.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { AUDIT_ROW } from "../queue/queue.sql.ts"
 import type { AuditRow } from "../queue/read.ts"
@@ -83,15 +83,17 @@ const NOTHING: Head = { kind: "head", seq: 0, hash: GENESIS_HASH, blobs: 0, sha2
 const shippedHead = Effect.fn("operations.shippedHead")(function* (folder: string) {
   const newest = (yield* namesIn(folder)).filter(isSegmentName).at(-1)
   if (newest === undefined) return NOTHING
-  let last = ""
-  yield* eachLine(`${folder}/${newest}`, (line) => {
-    last = line
-    return true
-  })
-  const record = decodeRecord(last)
+  const record = decodeRecord(yield* Effect.scoped(lastLine(`${folder}/${newest}`)))
   return record?.kind === "head"
     ? record
     : yield* new SegmentsForeign({ folder, detail: `${newest} ends without its head` })
+})
+
+const lastLine = Effect.fn("operations.lastLine")(function* (file: string) {
+  const reader = yield* openLineReader(file)
+  let last = ""
+  for (let line = yield* reader.next; line !== null; line = yield* reader.next) last = line
+  return last
 })
 
 const writeSegment = Effect.fn("operations.writeSegment")(function* (folder: string, head: Head) {

@@ -81,34 +81,43 @@ export const isFolder = (path: string): boolean =>
 
 const CHUNK = 1024 * 1024
 
-/**
- * Hands each line of a file, without its newline, to `each` until it returns false. A last line without a newline is a
- * line too: a file that was cut must not look whole.
- */
-export const eachLine = (
-  file: string,
-  each: (line: string) => boolean,
-): Effect.Effect<void, InputUnreadable> =>
-  Effect.try({
-    try: () => {
-      const fd = openSync(file, "r")
-      try {
-        const chunk = Buffer.alloc(CHUNK)
-        let rest: Buffer[] = []
-        for (let read = readSync(fd, chunk); read > 0; read = readSync(fd, chunk)) {
-          let from = 0
-          for (let end = chunk.indexOf(10, 0); end >= 0 && end < read; end = chunk.indexOf(10, from)) {
-            const line = Buffer.concat([...rest, chunk.subarray(from, end)]).toString("utf8")
-            rest = []
-            from = end + 1
-            if (!each(line)) return
-          }
-          if (from < read) rest.push(Buffer.from(chunk.subarray(from, read)))
-        }
-        if (rest.length > 0) each(Buffer.concat(rest).toString("utf8"))
-      } finally {
-        closeSync(fd)
+/** A file of lines being read; the caller's scope closes it. */
+export interface LineReader {
+  /** The next line without its newline; null at the end. */
+  readonly next: Effect.Effect<string | null, InputUnreadable>
+}
+
+/** A last line without a newline is a line too: a file that was cut must not look whole. */
+export const openLineReader = (file: string) =>
+  Effect.map(
+    Effect.acquireRelease(Effect.try({ try: () => openSync(file, "r"), catch: unreadable(file) }), (fd) =>
+      Effect.sync(() => closeSync(fd)),
+    ),
+    (fd): LineReader => {
+      const lines = linesOf(fd)
+      return {
+        next: Effect.try({
+          try: () => {
+            const next = lines.next()
+            return next.done ? null : next.value
+          },
+          catch: unreadable(file),
+        }),
       }
     },
-    catch: unreadable(file),
-  })
+  )
+
+function* linesOf(fd: number): Generator<string, void> {
+  const chunk = Buffer.alloc(CHUNK)
+  let rest: Buffer[] = []
+  for (let read = readSync(fd, chunk); read > 0; read = readSync(fd, chunk)) {
+    let from = 0
+    for (let end = chunk.indexOf(10); end >= 0 && end < read; end = chunk.indexOf(10, from)) {
+      yield Buffer.concat([...rest, chunk.subarray(from, end)]).toString("utf8")
+      rest = []
+      from = end + 1
+    }
+    if (from < read) rest.push(Buffer.from(chunk.subarray(from, read)))
+  }
+  if (rest.length > 0) yield Buffer.concat(rest).toString("utf8")
+}

@@ -11,7 +11,7 @@ export default defineCommand({
   },
   examples: [
     ["hyperion audit export audit.jsonl", "The chain as JSON lines, its head last"],
-    ["hyperion audit export | gzip > audit.jsonl.gz", "The same through a pipe"],
+    ["hyperion audit export --quiet", "The same on stdout"],
   ],
   run: (context) => import("../actions/audit.ts").then((m) => m.exportAudit(context)),
 })

@@ -1,0 +1,40 @@
+import * as Effect from "effect/Effect"
+import { filesReplayLayer, replayLayer } from "../../app-log.ts"
+import { type ReplayReport, replay } from "../../operations/replay.ts"
+import { type Piece, styled } from "../../platform/Terminal.ts"
+import { Exit, type ExitCode } from "../exit-codes.ts"
+import type { CommandContext } from "../run.ts"
+import { runOn, runWith } from "../run-program.ts"
+
+export interface ReplayArgs {
+  readonly to: string
+  readonly until: number | undefined
+  readonly from: string | undefined
+}
+
+export const replayLog = (context: CommandContext<ReplayArgs>): Promise<ExitCode> => {
+  const { args, output, env } = context
+  const program = Effect.map(replay(args), (report) => {
+    if (output.format !== "text") output.json({ schema_version: 1, ...report })
+    else output.data(replayText(report))
+    return Exit.ok as ExitCode
+  })
+  // Segments stand for themselves: they are replayed where there is no workspace at all.
+  return args.from === undefined
+    ? runWith(context, replayLayer, program)
+    : runOn(context, filesReplayLayer(env), program)
+}
+
+const replayText = (report: ReplayReport): readonly Piece[] => [
+  styled("green", "replayed"),
+  ` ${report.rows} rows into ${report.folder}`,
+  `\n  queue    ${report.entries} entries, digest ${report.queue_digest}`,
+  `\n  tree     ${report.trees} of ${report.landings} landed trees are those of their receipts`,
+  ...(report.foreign > 0
+    ? [
+        `\n  bases    ${report.foreign} of other people's commits adopted${report.from_git > 0 ? `, ${report.from_git} trees taken from the repository` : ""}`,
+      ]
+    : []),
+  ...(report.tip_tree === null ? [] : [`\n  tip      tree ${report.tip_tree}`]),
+  `\n  head     ${report.head}`,
+]
