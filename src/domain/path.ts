@@ -37,6 +37,13 @@ export const touchesProtected = (path: string): boolean =>
       return name === ".git" || name === ".hyperion" || PROTECTED_ALIAS.test(name)
     })
 
+/** Files git itself reads. As anything but a regular file they make a repository that `git fsck` and servers refuse. */
+const GIT_FILES: ReadonlySet<string> = new Set([".gitmodules", ".gitattributes", ".gitignore", ".mailmap"])
+
+/** True when the last component of `path` is, on some file system, a file git itself reads. */
+export const isGitFile = (path: string): boolean =>
+  GIT_FILES.has(ntfsName(folded(path.slice(path.lastIndexOf("/") + 1))))
+
 /** Two paths with the same key are one file on a file system that ignores case or Unicode form. */
 export const collisionKey = (path: string, style: PathRules["style"]): string =>
   style === "posix" ? path : path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC")
@@ -88,6 +95,12 @@ const safety = (path: string): readonly PathProblem[] => {
       code: "path_protected",
       message: `the path ${quoted(path)} is, or some file system takes it for, a .git or .hyperion folder`,
       hint: "changes never touch these folders; choose another name",
+    })
+  if (components.slice(0, -1).some(isGitFile))
+    problems.push({
+      code: "path_git_file",
+      message: `the path ${quoted(path)} makes a folder of a file that git reads`,
+      hint: "choose another name for the folder",
     })
   if (components.some((part) => Buffer.byteLength(part) > MAX_COMPONENT_BYTES))
     problems.push({

@@ -1,5 +1,6 @@
 import { type Change, type ChangeRequest, payloadBytes } from "../domain/change-request.ts"
 import { contentHash, type FileEffect, type FileState } from "../domain/files.ts"
+import { isGitFile } from "../domain/path.ts"
 import type { Policy } from "../domain/policy.ts"
 import type { ConflictPacket } from "../domain/receipt.ts"
 import { fail, ok, type Result } from "../domain/result.ts"
@@ -88,6 +89,12 @@ const applyChange = (
     })
   const theirs = applyTo(change, base, reader.paths)
   if (!theirs.ok) return problem("invalid", theirs.error)
+  if (isGitFile(change.path) && theirs.value.after?.mode.startsWith("100") === false)
+    return problem("invalid", {
+      code: "mode_unsupported",
+      message: `${change.path} is read by git and must stay a regular file.`,
+      hint: "Send it as a regular file.",
+    })
   // The same object, or the same bytes: nothing moved under the change.
   if (base === current) return ok({ ...theirs.value, rebased: false })
   const merged = rebaseChange({ path: change.path, base, ours: current, theirs: theirs.value.after })

@@ -40,7 +40,7 @@ const CAST = {
   guard_outputs: [],
 }
 
-describe("a document that is refused at the door", () => {
+describe("§17: a document that is refused at the door, by validate-change too", () => {
   const rows: readonly (readonly [name: string, document: unknown, code: string])[] = [
     ["malformed JSON", '{"task_id": ', "json_syntax"],
     ["a blank file", " \n", "empty_document"],
@@ -68,6 +68,7 @@ describe("a document that is refused at the door", () => {
     ["git's own folder as HFS+ sees it", add(".g\u200cit/config"), "path_protected"],
     ["git's own folder as NTFS sees it", add("git~1/config"), "path_protected"],
     ["Hyperion's own folder", add(".hyperion/x"), "path_protected"],
+    ["a folder in place of a file that git reads", add(".gitmodules/x"), "path_git_file"],
     ["an absolute path", add("/etc/x"), "path_absolute"],
     ["a path with a drive", add("C:\\x"), "path_character"],
     ["a path that reads backwards", add("x\u202etxt.exe"), "path_invisible"],
@@ -160,6 +161,12 @@ describe("a document that does not fit the repository", () => {
       { changes: [patchOf("evil", LINK(".git/config"), "add")] },
       "failed",
       "link_target",
+    ],
+    [
+      "a link in place of a file that git reads",
+      { changes: [patchOf(".gitattributes", LINK("a.txt").replaceAll("evil", ".gitattributes"), "add")] },
+      "failed",
+      "mode_unsupported",
     ],
     ["a new file over an old one", { changes: [changeOf("a.txt", "other\n")] }, "conflict", "conflict"],
     [

@@ -252,7 +252,7 @@ describe("a policy that cannot be followed", () => {
   })
 })
 
-describe("an agent that does not do its work", () => {
+describe("§17: an agent that does not do its work never becomes queued work", () => {
   const REQUEST = {
     request_id: "feature",
     summary: "Add a file",

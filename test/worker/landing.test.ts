@@ -1,4 +1,8 @@
+import { Database as Sqlite } from "bun:sqlite"
 import { afterEach, describe, expect, test } from "bun:test"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { contentHashOf, linePatch, OPEN_POLICY, patchOf, requestOf } from "../support/workspace.ts"
 import { findFaults, openWorkshop, outcomes, type Workshop, type WorkshopOptions } from "./workshop.ts"
 
@@ -307,6 +311,31 @@ describe("the operator's working tree in the way", () => {
     expect(shop.git("show", "main:b.txt")).toBe("b")
     expect(shop.git("status", "--porcelain")).toBe(" M a.txt")
   })
+})
+
+test("§17: of several files of a change all land or none", async () => {
+  await open()
+  await shop.enqueue([requestOf("one", { "b.txt": "b\n", "c.txt": "c\n", "new/d.txt": "d\n" })])
+  // A file in place of the folder: found only when the working tree is looked at.
+  shop.write({ new: "mine\n" })
+  expect(outcomes(await shop.drain())).toEqual(["1 blocked blocked_untracked_in_the_way"])
+  expect([shop.read("b.txt"), shop.read("c.txt"), shop.read("new")]).toEqual([null, null, "mine\n"])
+  expect(shop.git("rev-list", "--count", "main")).toBe("1")
+})
+
+test("§17: an idle worker writes nothing", async () => {
+  await open()
+  const other = new Sqlite(join(shop.root, ".hyperion/hyperion.db"), { readonly: true })
+  const version = () => other.query<{ data_version: number }, []>("PRAGMA data_version").get()!.data_version
+  const before = version()
+  const worker = shop.forkWorker()
+  for (let look = 0; look < 20; look++) await shop.pass(1_000)
+  expect(version()).toBe(before)
+  // It is alive all the same.
+  await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+  while ((await shop.state(1)) !== "applied") await shop.pass(1_000)
+  await Effect.runPromise(Fiber.interrupt(worker))
+  other.close()
 })
 
 describe("between computing a chain and landing it", () => {

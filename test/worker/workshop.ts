@@ -168,6 +168,9 @@ export const openProcess = async (repository: Repository, options: WorkshopOptio
     turn: (more: Partial<TurnOptions> = {}) => run(leasedTurn({ ...turnOptions("worker-1"), ...more })),
     /** Starts a turn; interrupt or await the fiber. */
     forkTurn: (worker: string) => runtime.runFork(leasedTurn(turnOptions(worker))),
+    /** Starts a worker that goes on until it is interrupted. */
+    forkWorker: () =>
+      runtime.runFork(runWorker({ ...turnOptions("worker-1"), mode: "forever", tell: () => Effect.void })),
     pass: (ms: number) => run(TestClock.adjust(ms)),
     /** Queues change requests through the door; ids in order. A refusal is a defect of the test. */
     enqueue: async (
