@@ -78,6 +78,18 @@ export const COMMANDS: CommandTable = {
   reject: { summary: "Refuse a change, with the reason", load: () => import("./commands/reject.ts") },
   requeue: { summary: "Put a failed entry back", load: () => import("./commands/requeue.ts") },
   cancel: { summary: "Withdraw an entry that has not landed", load: () => import("./commands/cancel.ts") },
+  blame: {
+    summary: "Say where a line comes from: entry, prompt, approver, guard logs",
+    load: () => import("./commands/blame.ts"),
+  },
+  checkout: {
+    summary: "Write the tree of an entry into an empty folder",
+    load: () => import("./commands/checkout.ts"),
+  },
+  amend: {
+    summary: "Replace an entry by what you made of its checkout",
+    load: () => import("./commands/amend.ts"),
+  },
   receipt: { summary: "Show the proof of a landing", load: () => import("./commands/receipt.ts") },
   verify: {
     summary: "Recompute landed trees with git apply and check every hash",

@@ -60,7 +60,8 @@ export const viewOf = (
   cast_id: row.cast_id,
   agent: row.agent,
   // A row whose payload cannot be read is still listed: one bad row must not hide the others.
-  intent: cast?.change_request.metadata.intent ?? null,
+  // Its first line: trailers and what else follows are the commit's.
+  intent: cast?.change_request.metadata.intent.split("\n", 1)[0] ?? null,
   paths: [...new Set(cast?.change_request.changes.map((change) => change.path) ?? [])],
   priority: row.priority,
   attempts: row.attempts,
