@@ -57,7 +57,12 @@ export const blame = Effect.fn("operations.blame")(function* (path: string, line
       state: "unborn: it has no lines",
       advice: "hyperion worker --drain",
     })
-  if ((yield* git.lookup(commit, path)) === null) return yield* new UnknownId({ id: `${path} on ${ref}` })
+  if ((yield* git.lookup(commit, path)) === null)
+    return yield* new WrongState({
+      what: path,
+      state: `no file of ${ref}`,
+      advice: "name a path from the root of the repository, as the landing branch has it",
+    })
   // In Hyperion's own git directory no textconv program and no ignore list of the operator's acts.
   const answer = yield* git
     .run({

@@ -33,15 +33,20 @@ describe("a landing is recomputed by git itself", () => {
         ...requestOf("repaired", {}),
         changes: [patchOf("r.txt", "--- /dev/null\n+++ b/r.txt\n@@ -0,0 +1,7 @@\n+r\n", "add")],
       },
-      lineChange("merged", 10, "TEN"),
+      lineChange("beside", 10, "TEN"),
     ])
     await shop.drain()
     expect(await methods("content")).toEqual(["new.txt content"])
     expect(await methods("patch")).toEqual(["text.txt patch"])
     expect(await methods("delete")).toEqual(["a.txt patch"])
     expect(await methods("repaired")).toEqual(["r.txt canonical"])
+    // Merged, but every hunk stands where it was written for.
+    expect(await methods("beside")).toEqual(["text.txt patch"])
+    shop.commit("by hand", { "text.txt": `first\n${shop.read("text.txt")}` })
+    await shop.enqueue([lineChange("merged", 5, "FIVE")])
+    await shop.drain()
     expect(await methods("merged")).toEqual(["text.txt post-image"])
-    expect((await verifyAll(shop)).map(({ ok }) => ok)).toEqual([true, true, true, true, true])
+    expect((await verifyAll(shop)).map(({ ok }) => ok)).toEqual([true, true, true, true, true, true])
     expect(await findFaults(shop)).toEqual([])
   })
 
