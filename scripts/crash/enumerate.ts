@@ -7,7 +7,7 @@
  *   bun scripts/crash/enumerate.ts [--scene one|five|one-elsewhere|five-elsewhere|hundred] [--actions kill,torn,…]
  *     [--edit PATH] [--person] [--recovery] [--step N] [--shard I/N] [--finish]
  */
-import { readFileSync, rmSync } from "node:fs"
+import { existsSync, readFileSync, rmSync } from "node:fs"
 import { parseArgs } from "node:util"
 import {
   finishAndLook,
@@ -66,11 +66,13 @@ const inject = (point: number, action: string, meanwhile?: string): Injected => 
 
 const isWrite = (line: string | undefined): boolean => / p?write(64)? /.test(line ?? "")
 
-const edits: Tree =
+/** There when the foreign edit could be made: its folder may be gone with what was deleted. */
+const edited = `${repository.outside}.edited`
+const allEdits: Tree =
   values.edit !== undefined ? { [values.edit]: "EDIT" } : values.person ? { "keep.txt": "P" } : {}
 const meanwhile =
   values.edit !== undefined
-    ? `test -d "$(dirname ${repository.root}/${values.edit})" && printf EDIT >> ${repository.root}/${values.edit}`
+    ? `test -d "$(dirname ${repository.root}/${values.edit})" && printf EDIT >> ${repository.root}/${values.edit} && touch ${edited}`
     : values.person
       ? `cd ${repository.root} && printf P >> keep.txt && git commit -qam person >/dev/null 2>&1`
       : undefined
@@ -87,6 +89,7 @@ const bad: unknown[] = []
 const judge = async (tag: readonly (string | number)[], at: string | undefined): Promise<void> => {
   runs++
   const faults: string[] = []
+  const edits = values.edit !== undefined && !existsSync(edited) ? {} : allEdits
   try {
     const verdict = await recoverAndLook(scene, edits)
     const key = `${tag[0]} ${verdict.side} ${verdict.state}`
@@ -106,6 +109,7 @@ for (const action of meanwhile === undefined ? values.actions.split(",") : ["non
     if (point % shards !== shard) continue
     if ((action === "torn" || action === "short") && !isWrite(points[point - 1])) continue
     scene.restore()
+    rmSync(edited, { force: true })
     const { code } = inject(point, action, meanwhile)
     if (code === 87) {
       unreached++
@@ -128,6 +132,6 @@ const seconds = Math.round((performance.now() - started) / 100) / 10
 process.stdout.write(
   `${JSON.stringify({ scene: kind.name, edit: values.edit ?? null, person: values.person, points: points.length, runs, unreached, violations: bad.length, sides, bad: bad.slice(0, 20), seconds }, null, 1)}\n`,
 )
-rmSync(log, { force: true })
+for (const file of [log, edited]) rmSync(file, { force: true })
 scene.remove()
 process.exitCode = bad.length === 0 ? 0 : 1

@@ -28,6 +28,8 @@ const POLL_MS = 5
 const open = (file: string): Sqlite => {
   const db = new Sqlite(file, { create: true, readwrite: true })
   db.run("PRAGMA busy_timeout = 0")
+  // A write lock on an empty database prepares its first page; that must not cost a journal file.
+  db.run("PRAGMA journal_mode = MEMORY")
   return db
 }
 
