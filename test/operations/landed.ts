@@ -42,7 +42,9 @@ export const textWith = (lines: Readonly<Record<number, string>>): string =>
 export const lineChange = (task: string, at: number, text: string, more: object = {}) => ({
   ...requestOf(task, {}, { metadata: { intent: task } }),
   changes: [
-    patchOf("text.txt", linePatch("text.txt", LINES, at, text), "update", { base_hash: contentHashOf(TEXT) }),
+    patchOf("text.txt", linePatch("text.txt", LINES, at, text, 3), "update", {
+      base_hash: contentHashOf(TEXT),
+    }),
   ],
   ...more,
 })
