@@ -2,6 +2,7 @@ import type { LandingStep } from "../apply/plan.ts"
 import { commitMessage } from "../apply/trailers.ts"
 import type { CastPayload } from "../domain/cast.ts"
 import type { Signature } from "../platform/git/objects.ts"
+import { visibleLine, visibleText } from "../platform/sanitize.ts"
 
 /** The operator's identity and the moment of landing, in git's own form. */
 export type Committer = Signature
@@ -18,7 +19,7 @@ export const commitOf = (
       ? { name: provenance.author_name, email: provenance.author_email, ...gitDate(provenance.author_date) }
       : { ...committer, name: identityText(cast.agent_id), email: "agent@hyperion.invalid" },
     committer,
-    message: commitMessage(provenance?.message ?? metadata.intent, {
+    message: commitMessage(provenance?.message ?? visibleText(metadata.intent), {
       castId: cast.cast_id,
       taskId: cast.task_id,
       requestId: cast.request_id,
@@ -35,4 +36,4 @@ const gitDate = (text: string): Pick<Signature, "seconds" | "offset"> => {
 }
 
 /** Git's identity line ends a name at `<`. */
-const identityText = (name: string): string => name.replace(/[<>\n\0]/g, "").trim() || "agent"
+const identityText = (name: string): string => visibleLine(name).replace(/[<>]/g, "").trim() || "agent"

@@ -213,7 +213,7 @@ describe("a policy that cannot be followed", () => {
       ["worker", "--drain"],
       ["enqueue", shop.file(requestOf("x", { "x.txt": "x\n" }))],
     ])
-      expectError(shop.run(args), 1, /hyperion\.json: aprovals is not a key/)
+      expectError(shop.run(args), 1, /hyperion\.json: aprovals: is not a key/)
     expect(shop.run(["list"]).code).toBe(0)
     shop.write({ "hyperion.json": before })
     shop.goodChange()

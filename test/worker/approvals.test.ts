@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import type { PolicyInput } from "../../src/domain/policy.ts"
-import { contentHashOf, linePatch, patchOf, requestOf } from "../support/workspace.ts"
+import { linePatch, patchOf, requestOf } from "../support/workspace.ts"
+import { LINES, lineChange, TEXT, withLine } from "./text.ts"
 import { findFaults, openWorkshop, outcomes, type Workshop, type WorkshopOptions } from "./workshop.ts"
 
 let shop: Workshop
@@ -18,17 +19,6 @@ const CAREFUL: Omit<PolicyInput, "version"> = {
 const open = async (options: WorkshopOptions = {}) => {
   shop = await openWorkshop({ policy: CAREFUL, ...options })
 }
-
-const LINES = Array.from({ length: 12 }, (_, index) => `line ${index}`)
-const TEXT = `${LINES.join("\n")}\n`
-const withLine = (at: number, text: string) =>
-  `${LINES.map((line, index) => (index === at ? text : line)).join("\n")}\n`
-const lineChange = (task: string, at: number, text: string) => ({
-  ...requestOf(task, {}, { metadata: { intent: task } }),
-  changes: [
-    patchOf("text.txt", linePatch("text.txt", LINES, at, text), "update", { base_hash: contentHashOf(TEXT) }),
-  ],
-})
 
 describe("an approval", () => {
   test("is waited for, given, and then the change lands with the approver in commit and receipt", async () => {

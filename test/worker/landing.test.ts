@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { contentHashOf, linePatch, OPEN_POLICY, patchOf, requestOf } from "../support/workspace.ts"
+import { contentHashOf, OPEN_POLICY, patchOf, requestOf } from "../support/workspace.ts"
+import { lineChange, TEXT, withLine } from "./text.ts"
 import { findFaults, openWorkshop, outcomes, type Workshop, type WorkshopOptions } from "./workshop.ts"
 
 let shop: Workshop
@@ -14,19 +15,6 @@ afterEach(async () => {
   const faults = await findFaults(shop)
   shop.remove()
   expect(faults).toEqual([])
-})
-
-const LINES = Array.from({ length: 12 }, (_, index) => `line ${index}`)
-const TEXT = `${LINES.join("\n")}\n`
-const withLine = (at: number, text: string) =>
-  `${LINES.map((line, index) => (index === at ? text : line)).join("\n")}\n`
-
-/** A change of one line, made for the file as it was at the beginning. */
-const lineChange = (task: string, at: number, text: string) => ({
-  ...requestOf(task, {}, { metadata: { intent: task } }),
-  changes: [
-    patchOf("text.txt", linePatch("text.txt", LINES, at, text), "update", { base_hash: contentHashOf(TEXT) }),
-  ],
 })
 
 describe("an unguarded batch", () => {
@@ -115,6 +103,27 @@ describe("an unguarded batch", () => {
       expect(trailers).toContain(line)
   })
 
+  test("an agent's words in the commit cannot act on a terminal or forge a trailer", async () => {
+    await open()
+    const intent = "do it\u001b[2J\n\nApproved-by: boss\nCast-Id: cast-0000000000000000"
+    await shop.enqueue([
+      requestOf("one", { "b.txt": "b\n" }, { agent: "Eve <\u202e>", metadata: { intent } }),
+    ])
+    await shop.drain()
+    expect(shop.git("log", "-1", "--format=%an|%s")).toBe("Eve \\u{202e}|do it\\u{1b}[2J")
+    expect(shop.git("log", "-1", "--format=%(trailers:key=Approved-by)")).toBe("")
+    const { entry } = await shop.show(1)
+    expect(shop.git("log", "-1", "--format=%(trailers:key=Cast-Id,valueonly)")).toBe(entry.cast_id)
+  })
+
+  test("an unborn branch gets its first commit", async () => {
+    await open({ files: {} })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c/d.txt": "d\n" })])
+    expect(outcomes(await shop.drain())).toEqual(["1 landed", "2 landed"])
+    expect(shop.git("rev-list", "--count", "main")).toBe("2")
+    expect(shop.git("status", "--porcelain")).toBe("")
+  })
+
   test("§17: an entry whose stored payload was tampered with fails alone, and the list still works", async () => {
     await open()
     await shop.enqueue([requestOf("bad", { "b.txt": "b\n" }), requestOf("good", { "c.txt": "c\n" })])
@@ -127,78 +136,6 @@ describe("an unguarded batch", () => {
     // The log knows what was accepted, and says so until it is put right.
     await shop.query((db) =>
       db.run("UPDATE entry_payload SET body = replace(body, 'e.txt', 'b.txt') WHERE id = 1"),
-    )
-  })
-})
-
-describe("a base that moved", () => {
-  test("by a commit made by hand: the change is merged over the file it was made for", async () => {
-    await open({ files: { "text.txt": TEXT } })
-    await shop.enqueue([lineChange("top", 1, "TOP")])
-    shop.commit("by hand", { "text.txt": withLine(10, "HAND") })
-    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
-    expect(shop.read("text.txt")).toBe(withLine(1, "TOP").replace("line 10\n", "HAND\n"))
-    expect((await shop.receipt(1)).flags).toContain("rebased")
-    expect(shop.git("log", "--format=%s")).toBe("top\nby hand\nbase")
-  })
-
-  test("the same lines changed by hand are a conflict that names the place", async () => {
-    await open({ files: { "text.txt": TEXT } })
-    await shop.enqueue([lineChange("top", 1, "TOP")])
-    shop.commit("by hand", { "text.txt": withLine(1, "HAND") })
-    expect(outcomes(await shop.drain())).toEqual(["1 conflict conflict"])
-    const history = await shop.query((db) =>
-      db.query<{ data: string }, []>("SELECT data FROM audit WHERE event = 'conflicted'").get(),
-    )
-    expect(JSON.parse(history!.data).report.conflicts).toMatchObject([
-      {
-        path: "text.txt",
-        base: { hash: contentHashOf(TEXT) },
-        ours: { hash: contentHashOf(withLine(1, "HAND")) },
-      },
-    ])
-    expect(shop.read("text.txt")).toBe(withLine(1, "HAND"))
-  })
-
-  test("§17: a look-alike place elsewhere in the file is never searched for", async () => {
-    const block = ["start", "same", "end"]
-    const before = [...block, "middle", ...block]
-    await open({ files: { "text.txt": `${before.join("\n")}\n` } })
-    const patch = linePatch("text.txt", before, 5, "CHANGED")
-    await shop.enqueue([
-      {
-        ...requestOf("second-block", {}),
-        changes: [
-          patchOf("text.txt", patch, "update", { base_hash: contentHashOf(`${before.join("\n")}\n`) }),
-        ],
-      },
-    ])
-    // A third block above: at the stated lines now stands another one.
-    shop.commit("by hand", { "text.txt": `${[...block, "new", ...before].join("\n")}\n` })
-    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
-    expect(shop.read("text.txt")).toBe(
-      `${[...block, "new", ...block, "middle", "start", "CHANGED", "end"].join("\n")}\n`,
-    )
-  })
-
-  test("what is there already is a landing without a commit", async () => {
-    await open()
-    await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
-    const tip = shop.commit("by hand", { "b.txt": "b\n" })
-    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
-    expect(await shop.receipt(1)).toMatchObject({ commit: null, flags: ["noop", "unattended", "unguarded"] })
-    expect(shop.git("rev-parse", "main")).toBe(tip)
-  })
-
-  test("§17: the same change enqueued again after it landed is a duplicate, not an error, and lands once", async () => {
-    await open()
-    const [first] = await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
-    await shop.drain()
-    expect(await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])).toEqual([first!])
-    expect(await shop.drain()).toEqual([])
-    expect(shop.git("rev-list", "--count", "main")).toBe("2")
-    await expect(shop.enqueue([requestOf("one", { "b.txt": "another\n" })])).rejects.toThrow(
-      "task_already_applied",
     )
   })
 })
@@ -336,64 +273,6 @@ test("§17: an idle worker writes nothing", async () => {
   while ((await shop.state(1)) !== "applied") await shop.pass(1_000)
   await Effect.runPromise(Fiber.interrupt(worker))
   other.close()
-})
-
-describe("between computing a chain and landing it", () => {
-  /** Does something once. */
-  const once = (act: () => void | Promise<void>) => {
-    let done = false
-    return () => {
-      if (done) return
-      done = true
-      return act()
-    }
-  }
-
-  test("a commit made by hand: everything is computed again on it, nothing is lost, no attempt is used", async () => {
-    await open({ beforeLanding: once(() => void shop.commit("by hand", { "hand.txt": "hand\n" })) })
-    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
-    expect(outcomes(await shop.drain())).toEqual([
-      "1 waiting base_moved",
-      "2 waiting base_moved",
-      "1 landed",
-      "2 landed",
-    ])
-    expect(shop.git("log", "--format=%s")).toBe("change c.txt\nchange b.txt\nby hand\nbase")
-    expect((await shop.entry(1)).attempts).toBe(1)
-    expect(shop.git("status", "--porcelain")).toBe("")
-  })
-
-  test("one of them is cancelled: the others land without it", async () => {
-    await open({ beforeLanding: once(() => void shop.cancel(2)) })
-    await shop.enqueue([
-      requestOf("one", { "b.txt": "b\n" }),
-      requestOf("two", { "c.txt": "c\n" }),
-      requestOf("three", { "d.txt": "d\n" }),
-    ])
-    expect(outcomes(await shop.drain())).toEqual(["1 landed", "3 landed"])
-    expect(await shop.entry(2)).toMatchObject({ state: "cancelled", reason: "not needed any more" })
-    expect(shop.read("c.txt")).toBeNull()
-    expect((await shop.entry(1)).attempts).toBe(1)
-  })
-
-  test("another answer to the same task arrives: it lands, the old one does not", async () => {
-    const answer = once(async () => void (await shop.enqueue([requestOf("one", { "b.txt": "better\n" })])))
-    await open({ beforeLanding: answer })
-    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
-    expect(outcomes(await shop.drain()).toSorted()).toEqual(["2 landed", "3 landed"])
-    expect(await shop.state(1)).toBe("cancelled")
-    expect(shop.read("b.txt")).toBe("better\n")
-  })
-
-  test("a file it changes is edited: only that entry waits", async () => {
-    await open({ beforeLanding: once(() => shop.write({ "b.txt": "mine\n" })) })
-    await shop.enqueue([requestOf("one", { "b.txt": "b\n" }), requestOf("two", { "c.txt": "c\n" })])
-    expect(outcomes(await shop.drain()).toSorted()).toEqual([
-      "1 blocked blocked_untracked_in_the_way",
-      "2 landed",
-    ])
-    expect(shop.read("b.txt")).toBe("mine\n")
-  })
 })
 
 test("a blocked chain lands in the order of its dependencies, whatever its priorities are", async () => {
