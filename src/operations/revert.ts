@@ -15,7 +15,7 @@ import { payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import { entriesOfTask } from "../queue/transition.ts"
-import { UnknownId, WrongState } from "./errors.ts"
+import { WrongState } from "./errors.ts"
 import { LANDED_BY } from "./landed.sql.ts"
 import { landedEntries, receipts } from "./receipt.ts"
 import { type Submission, submit } from "./submit.ts"
@@ -120,7 +120,12 @@ const targetsOf = Effect.fn("operations.revertTargets")(function* (target: Rever
   const rows = yield* queue.read((db) =>
     db.query<EntryRow, [string, number]>(LANDED_BY).all(target.agent, target.since),
   )
-  if (rows.length === 0) return yield* new UnknownId({ id: `landings of ${target.agent} since then` })
+  if (rows.length === 0)
+    return yield* new WrongState({
+      what: `agent ${target.agent}`,
+      state: "without a landing since then",
+      advice: "hyperion list --state applied",
+    })
   return { rows, unlanded: [] as readonly EntryRow[] }
 })
 
