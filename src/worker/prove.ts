@@ -112,13 +112,30 @@ export const prove = Effect.fn("worker.prove")(function* (request: ProofRequest)
   })
 })
 
-type Unprovable = { readonly _tag: string; readonly message: string; readonly hint?: string }
+interface Unprovable {
+  readonly _tag: string
+  readonly message: string
+  readonly hint?: string
+  readonly stderrTail?: string
+}
 
 /** The machine could not hold the trial: nobody's change is to blame. */
 const unprovable = (error: Unprovable): Verdict => ({
   kind: "infra",
-  code: error._tag === "SandboxUnavailable" ? "sandbox_unavailable" : "candidate_failed",
+  code: CODES[error._tag] ?? "candidate_failed",
   message: error.message,
-  hint: error.hint ?? "hyperion init tries every guard on the base and says what is missing",
+  hint: error.hint ?? adviceOn(error),
   output: null,
 })
+
+const CODES: Readonly<Record<string, string>> = {
+  SandboxUnavailable: "sandbox_unavailable",
+  PrepareFailed: "prepare_failed",
+}
+
+const adviceOn = ({ _tag, stderrTail }: Unprovable): string => {
+  if (_tag !== "PrepareFailed") return "check free space and permissions of the cache folder (HYPERION_CACHE)"
+  return stderrTail
+    ? `it said: ${stderrTail.slice(-300)}`
+    : "run the prepare command of hyperion.json by hand"
+}

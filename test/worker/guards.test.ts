@@ -171,6 +171,24 @@ describe("guards", () => {
     expect(shop.git("rev-list", "--count", "main")).toBe("1")
   })
 
+  test("dependencies that cannot be prepared: nothing runs, and what the command said is there", async () => {
+    const calls: string[] = []
+    await open({
+      files: { "package-lock.json": "{}\n" },
+      policy: guarded({
+        prepare: { command: ["install"], key: ["package-lock.json"], keep: ["node_modules"] },
+      }),
+      guard: ({ argv }) => {
+        calls.push(argv[0]!)
+        return "red"
+      },
+    })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+    expect(outcomes(await shop.drain())).toEqual(["1 retry prepare_failed"])
+    expect(calls).toEqual(["install"])
+    expect((await shop.entry(1)).reason).toBe("prepare failed (exit 1): install; hint: it said: err\n")
+  })
+
   test("--max-attempts overrules the entry's own, in both directions", async () => {
     await open({ policy: guarded({ queue: { max_attempts: 2 } }), guard: () => "infra" })
     await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
