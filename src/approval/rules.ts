@@ -102,7 +102,9 @@ export const judgeApprovals = (question: ApprovalQuestion): ApprovalAnswer => {
   const unacknowledged = sensitive.filter((path) => !named.has(path))
   const short = required - counted.length
   const missing = [
-    ...(short > 0 ? [`${short} more approval${short === 1 ? "" : "s"} (${presence})`] : []),
+    ...(short > 0
+      ? [`${short} more approval${short === 1 ? "" : "s"}${presence === "none" ? "" : ` (${presence})`}`]
+      : []),
     ...(unacknowledged.length > 0 ? [`acknowledgement of ${someOf(unacknowledged)}`] : []),
   ].join(" and ")
   return {

@@ -169,12 +169,18 @@ const TABLE: Table = {
     hint: "Hyperion reads SHA-1 repositories with the usual extensions",
     exit: Exit.failed,
   }),
-  StoreFailed: ({ code }) => ({
-    code: "store_failed",
-    hint: code === "ENOSPC" ? "free space; nothing was lost" : "check the permissions of the folder it names",
-    exit: code === "ENOSPC" ? Exit.tryLater : Exit.failed,
-    retryable: code === "ENOSPC",
-  }),
+  StoreFailed: ({ code, path }) => {
+    if (code === "ENOSPC")
+      return {
+        code: "disk_full",
+        hint: "free space and run it again; nothing was lost",
+        exit: Exit.tryLater,
+        retryable: true,
+      }
+    if (code === "EEXIST")
+      return { code: "file_exists", hint: `name another file, or move ${path} away first`, exit: Exit.usage }
+    return { code: "store_failed", hint: `check the permissions of ${path}`, exit: Exit.failed }
+  },
   CandidateFailed: () => ({
     code: "candidate_failed",
     hint: "check free space and permissions of the cache folder (HYPERION_CACHE)",

@@ -3,6 +3,10 @@ import { sha256Hex } from "./hash.ts"
 /** Git file modes. `160000` is a gitlink: an opaque entry whose bytes are `Subproject commit <id>\n`. */
 export type FileMode = "100644" | "100755" | "120000" | "160000"
 
+/** What git's diffs show as a submodule's content. */
+export const gitlinkContent = (commit: string): Uint8Array =>
+  new TextEncoder().encode(`Subproject commit ${commit}\n`)
+
 /** One file as git sees it: blob bytes (never decoded text) and mode. For `120000` the bytes are the link's target. */
 export interface FileState {
   readonly mode: FileMode

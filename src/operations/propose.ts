@@ -22,7 +22,7 @@ const counted = (summary: ProposeSummary, proposal: Proposal): ProposeSummary =>
 }
 
 /** Hands each change request of a range to `write`, oldest first, as it is made. */
-export const proposeEach = (input: ProposeInput, write: (proposal: Proposal) => Effect.Effect<void>) =>
+export const proposeEach = <E>(input: ProposeInput, write: (proposal: Proposal) => Effect.Effect<void, E>) =>
   Stream.runFoldEffect(propose(input), NOTHING, (summary, proposal) =>
     Effect.as(write(proposal), counted(summary, proposal)),
   )

@@ -2,7 +2,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Assignment } from "../domain/assignment.ts"
 import { CAST_VERSION, CastBundle, CastPayload, makeCast } from "../domain/cast.ts"
-import { type Change, payloadBytes, type ValidatedChangeRequest } from "../domain/change-request.ts"
+import type { Change, ValidatedChangeRequest } from "../domain/change-request.ts"
+import { gitlinkContent } from "../domain/files.ts"
 import { sha256Hex } from "../domain/hash.ts"
 import type { RequestId } from "../domain/ids.ts"
 import { parseDocument } from "../domain/parse-document.ts"
@@ -11,9 +12,7 @@ import type { Millis } from "../domain/time.ts"
 import type { Violation } from "../domain/violation.ts"
 import type { Document } from "../intake/documents.ts"
 import { RequestStore } from "../intake/RequestStore.ts"
-import { parsePatch } from "../patch/parse.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
-import { isOid, type Oid } from "../platform/git/objects.ts"
 import { Operator } from "../platform/Operator.ts"
 import { type EnqueueItem, type EnqueueOutcome, prepareItem, refusalOf } from "../queue/enqueue.ts"
 import { QueueService } from "../queue/QueueService.ts"
@@ -21,6 +20,7 @@ import { resolveId } from "../queue/read.ts"
 import { withBase } from "../validator/base-hashes.ts"
 import { ValidatorService } from "../validator/ValidatorService.ts"
 import { type Base, currentBase, readFiles } from "../worker/base.ts"
+import { indexOid } from "../worker/files.ts"
 
 /** What became of one document. `where` names the file and line or element it came from. */
 export interface Submission {
@@ -284,25 +284,20 @@ const fillBaseHashes = Effect.fn("operations.fillBaseHashes")(function* (
     tree,
     open.map((one) => one.path),
   )
-  const named = yield* git.readObjects(open.map((one) => indexOid(one)).filter((oid) => oid !== null))
+  const stated = new Map(open.map((one) => [one, indexOid(one)]))
+  const named = yield* git.readObjects(
+    [...stated.values()].flatMap((index) => (index === null ? [] : [index.oid])),
+  )
   const byOid = new Map(
     named.flatMap((object) => (object?.type === "blob" ? [[object.oid, object.body] as const] : [])),
   )
   const hashes = new Map<Change, string>()
   for (const one of open) {
-    const oid = indexOid(one)
-    const bytes = (oid === null ? undefined : byOid.get(oid)) ?? files.get(one.path)?.bytes
+    const index = stated.get(one) ?? null
+    const own =
+      index === null ? undefined : index.mode === "160000" ? gitlinkContent(index.oid) : byOid.get(index.oid)
+    const bytes = own ?? files.get(one.path)?.bytes
     if (bytes) hashes.set(one, sha256Hex(bytes))
   }
   return withBase(change, revision, (one) => hashes.get(one))
 })
-
-/** The pre-image's blob id, when the patch states it in full. */
-const indexOid = (change: Change): Oid | null => {
-  if (change.patch === undefined) return null
-  const bytes = payloadBytes(change)
-  if (bytes === null) return null
-  const parsed = parsePatch(bytes, change)
-  const oid = parsed.ok ? parsed.value.index?.oldOid : undefined
-  return oid !== undefined && isOid(oid) ? oid : null
-}

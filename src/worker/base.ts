@@ -1,11 +1,13 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { FileState } from "../domain/files.ts"
+import { type FileState, gitlinkContent } from "../domain/files.ts"
 import type { ReadError } from "../platform/git/errors.ts"
 import { GitRepository, type GitRepositoryShape } from "../platform/git/GitRepository.ts"
 import { EMPTY_TREE, type Oid } from "../platform/git/objects.ts"
 import { branchRef } from "../platform/git/refs.ts"
 import { findFile } from "../platform/git/tree-edit.ts"
+import { writeWorktreeTree } from "../platform/git/worktree-tree.ts"
+import { Operator } from "../platform/Operator.ts"
 import { type LoadedPolicy, PolicyStore } from "../platform/PolicyStore.ts"
 import { POLICY_FILE } from "../platform/Workspace.ts"
 
@@ -21,6 +23,7 @@ export interface Base {
   /** Full name: `refs/heads/main`. */
   readonly ref: string
   readonly commit: Oid | null
+  /** Of the commit; in `worktree` mode of the working tree as it is. */
   readonly tree: Oid
   readonly policy: LoadedPolicy
 }
@@ -51,10 +54,20 @@ export const readFiles = Effect.fn("worker.readFiles")(function* (tree: Oid, pat
       const entry = entries[index]
       if (!entry) return [path, null]
       // A submodule is opaque; its content is the line by which git diffs it.
-      const bytes = byOid.get(entry.oid) ?? new TextEncoder().encode(`Subproject commit ${entry.oid}\n`)
+      const bytes = byOid.get(entry.oid) ?? gitlinkContent(entry.oid)
       return [path, { mode: entry.mode, bytes }]
     }),
   )
+})
+
+/** What the working tree holds now, uncommitted edits and all: in `worktree` mode changes land on that. */
+const heldTree = Effect.gen(function* () {
+  const { layout, ownGitDir } = yield* GitRepository
+  const { env } = yield* Operator
+  const { worktree } = layout
+  if (worktree === null) return yield* new NoBranch()
+  const held = yield* writeWorktreeTree({ env, layout: { ...layout, worktree }, ownGitDir })
+  return held.tree
 })
 
 /** The landing branch's tip and the policy that judges changes against it. */
@@ -73,9 +86,10 @@ export const currentBase = Effect.fn("worker.currentBase")(function* () {
     store.load(tree === null ? Effect.succeed(null) : readTracked(git, tree, POLICY_FILE))
   const policy = yield* policyOf(first?.tree ?? null)
   const named = policy.policy.landing.branch
-  if (named === undefined || branchRef(named) === first?.ref) {
+  if (policy.policy.landing.mode === "worktree" || named === undefined || branchRef(named) === first?.ref) {
     if (first === null) return yield* new NoBranch()
-    return { ...first, policy } satisfies Base
+    if (policy.policy.landing.mode !== "worktree") return { ...first, policy } satisfies Base
+    return { ...first, tree: yield* heldTree, policy } satisfies Base
   }
   const landing = yield* tip(branchRef(named))
   return { ...landing, policy: yield* policyOf(landing.tree) } satisfies Base

@@ -58,7 +58,8 @@ export const indexOid = (
   if (change.patch === undefined) return null
   const bytes = payloadBytes(change)
   if (bytes === null) return null
-  const parsed = parsePatch(bytes, change)
+  // Only its header is read here: whether a submodule may be changed at all is the validator's question.
+  const parsed = parsePatch(bytes, { ...change, paths: "posix" })
   if (!parsed.ok) return null
   const oid = parsed.value.index?.oldOid
   return oid !== undefined && isOid(oid) ? { oid, mode: parsed.value.statedMode ?? "100644" } : null

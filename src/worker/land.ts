@@ -77,11 +77,13 @@ const landLocked = Effect.fn("worker.landLocked")(function* (
   yield* book.expect(landingId, turns)
   const message = `hyperion: land ${entries.length === 1 ? first.cast.task_id : `${entries.length} entries`}`
   const stageDir = stages.dirOf(landingId)
-  const options = { landingId, branch: base.ref, durable: true, stageDir, message }
+  const mode = base.policy.policy.landing.mode === "worktree" ? "worktree" : "commit"
+  const options = { landingId, branch: base.ref, durable: true, stageDir, mode, message } as const
   return yield* apply.land(plan, options).pipe(
     Effect.tap((result) => stages.keep(stageDir, result.displaced)),
     Effect.map((): LandOutcome => {
-      const commits = new Map(plan.steps.map((step) => [step.entryId, step.commit]))
+      const steps = mode === "commit" ? plan.steps : []
+      const commits = new Map(steps.map((step) => [step.entryId, step.commit]))
       return {
         happenings: entries.map((entry) => landed(entry, commits.get(String(entry.lease.entry.id)) ?? null)),
         blocked: [],
@@ -124,13 +126,18 @@ const landed = (entry: Candidacy, commit: string | null): Happening =>
     entry.lease,
     "landed",
     null,
-    commit === null ? "it was there already" : `landed as ${commit.slice(0, 12)}`,
+    commit !== null
+      ? `landed as ${commit.slice(0, 12)}`
+      : entry.noop
+        ? "it was there already"
+        : "landed in the working tree",
     commit,
   )
 
 /** What the queue is told at the landing's begin and end. */
 const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
   const { base, entries, plan, outputs, flags, from } = request
+  const isCommit = base.policy.policy.landing.mode !== "worktree"
   const steps = new Map(plan?.steps.map((step, index) => [step.entryId, { step, index }]))
   // What is there already changes nothing of the tree that the steps before it left.
   let running: string = base.tree
@@ -171,9 +178,9 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
       baseTree: treeBefore(entry),
       resultTree: treeAfter(entry),
       provenTree: outputs.length > 0 ? treeAfter(entry) : null,
-      commit: steps.get(idOf(entry))?.step.commit ?? null,
+      commit: isCommit ? (steps.get(idOf(entry))?.step.commit ?? null) : null,
       outputs,
-      flags,
+      flags: isCommit ? flags : [...flags, "worktree"],
     })
   const begun = () => entries.filter((entry) => !lost.has(entry))
   return {

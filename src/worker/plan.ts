@@ -1,7 +1,8 @@
 import * as Effect from "effect/Effect"
 import { type ApplyPlan, type LandingStep, planLanding, touchedPaths } from "../apply/plan.ts"
 import { approvalDigest } from "../approval/binding.ts"
-import { type ApprovalAnswer, judgeApprovals, type StoredApproval } from "../approval/rules.ts"
+import { type ApprovalAnswer, judgeApprovals } from "../approval/rules.ts"
+import { storedApprovals } from "../approval/stored.ts"
 import { contentHash, type FileState } from "../domain/files.ts"
 import type { Policy } from "../domain/policy.ts"
 import type { FailureReport } from "../domain/receipt.ts"
@@ -64,7 +65,7 @@ export const considerEntry = Effect.fn("worker.considerEntry")(function* (
     digest,
     checksum: lease.cast.checksum,
     exact: change.exact,
-    approvals: approvals.filter((row) => row.decision === "approve").map(storedApproval),
+    approvals: storedApprovals(approvals),
   })
   const noop = change.effects.every(({ before, after }) => sameState(before, after))
   const flags = [
@@ -81,14 +82,6 @@ export const considerEntry = Effect.fn("worker.considerEntry")(function* (
 const sameState = (left: FileState | null, right: FileState | null): boolean =>
   left === right ||
   (left !== null && right !== null && left.mode === right.mode && contentHash(left) === contentHash(right))
-
-const storedApproval = (row: ApprovalRow): StoredApproval => ({
-  approver: row.approver,
-  digest: row.digest,
-  presence: row.presence,
-  acknowledged: JSON.parse(row.acknowledged),
-  voided: row.voided_at !== null,
-})
 
 const refusal = (lease: Lease, { kind, path, problem, packet }: EffectsProblem): Refusal => ({
   lease,

@@ -4,6 +4,7 @@ import type { Millis } from "../domain/time.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { entryRow } from "../queue/transition.ts"
 import { type RecoveredEntry, type RecoveryReport, recoverAtStart, recoverBetweenTurns } from "./recover.ts"
+import { rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
 import { leasedTurn, provenTurn, type TurnOptions } from "./turn.ts"
@@ -36,6 +37,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   const stages = yield* StageKeeper
   const last = new Map<number, Happening>()
   const blockedUntil = new Map<number, Millis>()
+  const judged = new Map<number, string>()
   const take = Effect.fn("worker.take")(function* (happenings: readonly Happening[]) {
     for (const happening of happenings) {
       const before = last.get(happening.entry_id)
@@ -70,6 +72,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     yield* take(leased.happenings)
     if (options.mode === "once" && leased.happenings.length > 0) break
     if (leased.busy) continue
+    if (options.only === undefined && (yield* rejudge(options.worker, judged))) continue
     if (options.mode !== "forever") break
     yield* Effect.sleep(IDLE_MS)
   }

@@ -107,7 +107,7 @@ const workOn = Effect.fn("worker.workOn")(function* (
     happenings.push(happening(entry.lease, "waiting", reason.code, `waits for ${reason.text}`))
   }
   const { mode } = base.policy.policy.landing
-  if (mode !== "commit")
+  if (mode === "preview")
     for (const entry of considered.ready) {
       const own = yield* planOn(base, [entry])
       const tree = own.ok ? (own.value?.tipTree ?? base.tree) : base.tree
@@ -121,7 +121,7 @@ const workOn = Effect.fn("worker.workOn")(function* (
       happenings.push(happening(entry.lease, "waiting", mode, reason.text))
     }
   if (settlements.length > 0) yield* queue.settle(settlements)
-  if (mode !== "commit" || considered.ready.length === 0) return { happenings, busy: true } satisfies Turn
+  if (mode === "preview" || considered.ready.length === 0) return { happenings, busy: true } satisfies Turn
   const { ready, plan } = considered
   const outcome = yield* landChain({ base, entries: ready, plan, outputs, flags, from: "leased" })
   return { happenings: [...happenings, ...outcome.happenings], busy: true } satisfies Turn
@@ -158,14 +158,14 @@ export const provenTurn = Effect.fn("worker.provenTurn")(function* (
   const queue = yield* QueueService
   const base = yield* currentBase()
   const { policy } = base.policy
-  if (policy.landing.mode !== "commit") return { ...IDLE, blocked: [] as readonly number[] }
+  if (policy.landing.mode === "preview") return { ...IDLE, blocked: [] as readonly number[] }
   const ready = (yield* queue.proven(policy.queue.batch)).filter(
     (row) => !skip(row.id) && (options.only === undefined || row.id === options.only),
   )
   const rows = yield* queue.read((db) => inOrder(ready, (id) => dependenciesOf(db, id)))
   if (rows.length === 0) return { ...IDLE, blocked: [] as readonly number[] }
   const proofs = yield* queue.read((db) => rows.map((row) => ({ row, proof: storedProof(db, row.id) })))
-  const stale = proofs.filter(({ proof }) => proof === null || proof.base_commit !== base.commit)
+  const stale = proofs.filter(({ proof }) => isStale(proof, base))
   if (stale.length > 0) {
     const ids = stale.map(({ row }) => row.id)
     yield* queue.baseMoved(ids, options.worker, { base: base.commit })
@@ -190,6 +190,12 @@ const inOrder = (
     left = left.filter((row) => !next.includes(row))
   }
 }
+
+const isStale = (proof: VerificationRow | null, base: Base): boolean =>
+  proof === null ||
+  proof.base_commit !== base.commit ||
+  // The files may change under a branch that stays.
+  (base.policy.policy.landing.mode === "worktree" && proof.base_tree !== base.tree)
 
 interface Proven {
   readonly row: EntryRow

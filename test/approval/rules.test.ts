@@ -114,7 +114,7 @@ const TABLE: readonly Row[] = [
   [
     "but a sensitive path still does",
     { policy: policyOf({ required: 0, unattended: true }), sensitive: ["package.json"], approvals: [] },
-    "1 more approval (none) and acknowledgement of package.json",
+    "1 more approval and acknowledgement of package.json",
   ],
   ["a sensitive path must be named", { sensitive: [".npmrc"] }, "acknowledgement of .npmrc"],
   ["and is", { sensitive: [".npmrc"], approvals: [approval({ acknowledged: [".npmrc"] })] }, ""],

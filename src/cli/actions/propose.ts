@@ -122,7 +122,7 @@ const edits = (context: CommandContext<ProposeArgs>): Promise<ExitCode> =>
       if (args.out === undefined) output.jsonl(made.proposal.change_request)
       else {
         const write = yield* openLines(args.out)
-        yield* Effect.sync(() => write(text))
+        yield* write(text)
       }
       return Exit.ok
     }),
@@ -132,9 +132,7 @@ const print = ({ args, output }: CommandContext<ProposeArgs>, input: Parameters<
   Effect.gen(function* () {
     const sink = args.out === undefined ? null : yield* openLines(args.out)
     const summary = yield* proposeEach(input, ({ change_request }) =>
-      Effect.sync(() =>
-        sink === null ? output.jsonl(change_request) : sink(JSON.stringify(change_request)),
-      ),
+      sink === null ? Effect.sync(() => output.jsonl(change_request)) : sink(JSON.stringify(change_request)),
     )
     output.note(describe(summary))
     return Exit.ok

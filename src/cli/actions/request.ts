@@ -162,7 +162,7 @@ export const orchestrate = (
       }
       if (args.out !== undefined) {
         const write = yield* openLines(args.out)
-        yield* Effect.sync(() => write(JSON.stringify(document, null, 2)))
+        yield* write(JSON.stringify(document, null, 2))
       }
       if (output.format === "json") output.json(document)
       else if (output.format === "jsonl") for (const assignment of assignments) output.jsonl(assignment)

@@ -12,14 +12,15 @@ const told = (output: OutputWriter, verb: string, key: string, ids: readonly num
 }
 
 export const cancelEntries = (
-  context: CommandContext<{ readonly id: string; readonly reason: string | undefined }>,
+  context: CommandContext<{ readonly ids: readonly string[]; readonly reason: string | undefined }>,
 ) =>
   runCore(
     context,
     Effect.gen(function* () {
       const { args, output } = context
-      const ids = yield* cancel(args.id, args.reason ?? "withdrawn by the operator")
-      told(output, "cancelled", "cancelled", ids)
+      const reason = args.reason ?? "withdrawn by the operator"
+      const cancelled = yield* Effect.forEach(args.ids, (id) => cancel(id, reason))
+      told(output, "cancelled", "cancelled", [...new Set(cancelled.flat())])
       return Exit.ok
     }),
   )

@@ -2,10 +2,11 @@ import { defineCommand } from "../command.ts"
 
 export default defineCommand({
   args: {
-    id: {
+    ids: {
       type: "positional",
       value: "ID",
       required: true,
+      multiple: true,
       description: "Entry, cast, task, request or commit",
     },
     reason: { type: "string", value: "TEXT", description: "Why" },
