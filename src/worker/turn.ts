@@ -164,6 +164,14 @@ export const provenTurn = Effect.fn("worker.provenTurn")(function* (
   )
   const rows = yield* queue.read((db) => inOrder(ready, (id) => dependenciesOf(db, id)))
   if (rows.length === 0) return { ...IDLE, blocked: [] as readonly number[] }
+  if (policy.landing.mode === "preview") {
+    const text = "landing.mode is preview: it is proven and approved, and stays as it is"
+    yield* queue.explain(
+      rows.map((row) => row.id),
+      { code: "preview", text },
+    )
+    return { ...IDLE, blocked: [] as readonly number[] }
+  }
   const proofs = yield* queue.read((db) => rows.map((row) => ({ row, proof: storedProof(db, row.id) })))
   const stale = proofs.filter(({ proof }) => isStale(proof, base))
   if (stale.length > 0) {
