@@ -17,6 +17,8 @@ import { WorktreeFiles } from "./WorktreeFiles.ts"
 export interface PrepareInput {
   /** The commit to build on; null on an unborn branch. */
   readonly base: Oid | null
+  /** What the steps are made for, when it is not the tree of `base`: the working tree in `worktree` mode. */
+  readonly baseTree?: Oid
   readonly steps: readonly LandingStep[]
 }
 
@@ -28,12 +30,18 @@ export interface LandOptions {
   readonly durable: boolean
   /** A folder that does not exist yet, on the working tree's file system: `.hyperion/stage/<landing id>`. */
   readonly stageDir: string
+  /**
+   * `commit` moves the branch. `worktree` changes the files alone, as an editor would: the plan's base tree is then
+   * what the working tree holds, the branch and the index stay as they are.
+   */
+  readonly mode: "commit" | "worktree"
   /** For the reflog. */
   readonly message?: string
 }
 
 export interface LandingResult {
-  readonly tip: Oid
+  /** null in `worktree` mode, where no commit is made. */
+  readonly tip: Oid | null
   /** `refs/heads/…` */
   readonly branch: string
   /** The working tree that was brought along; null when the branch is checked out nowhere. */
@@ -93,8 +101,9 @@ const make = Effect.gen(function* () {
   const { recover } = makeRecovery({ git, files })
   const { collect, tidy } = makeCollect({ git, files })
 
-  const prepare = Effect.fn("ApplyService.prepare")(function* ({ base, steps }: PrepareInput) {
-    const baseTree = base === null ? EMPTY_TREE : yield* git.treeOf(base)
+  const prepare = Effect.fn("ApplyService.prepare")(function* (input: PrepareInput) {
+    const { base, steps } = input
+    const baseTree = input.baseTree ?? (base === null ? EMPTY_TREE : yield* git.treeOf(base))
     const read = yield* git.treesAlong(baseTree, touchedPaths(steps))
     const plan = planLanding({ baseCommit: base, baseTree, steps }, read)
     return plan.ok ? plan.value : yield* new PlanRefused({ problem: plan.error })

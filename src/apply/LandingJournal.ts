@@ -32,6 +32,7 @@ export interface RecordedWorktree {
 /** Everything needed to finish or undo a landing after the process died in it. Plain JSON. */
 export interface LandingRecord {
   readonly landingId: string
+  readonly mode: "commit" | "worktree"
   /** `refs/heads/…` */
   readonly branch: string
   readonly base: Oid | null

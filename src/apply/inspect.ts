@@ -21,7 +21,8 @@ export interface Inspection {
 export interface InspectInput {
   readonly files: FileOperations
   readonly folders: Folders
-  readonly index: GitIndex
+  /** null: what is staged does not matter. */
+  readonly index: GitIndex | null
   readonly net: readonly NetEffect[]
   /** `core.fileMode` */
   readonly fileMode: boolean
@@ -54,6 +55,7 @@ export const inspect = (input: InspectInput): Result<Inspection, LandingBlocked>
   const identities = new Map<string, string>()
 
   const staged = ({ path, before }: NetEffect): void => {
+    if (index === null) return
     const entries = entriesOf(index, pathToByteString(path))
     const [entry] = entries
     const same =
@@ -69,7 +71,7 @@ export const inspect = (input: InspectInput): Result<Inspection, LandingBlocked>
   }
 
   const collision = ({ path, before }: NetEffect): void => {
-    if (before !== null) return
+    if (before !== null || index === null) return
     const other = collidingEntry(index, pathToByteString(path), (name) => deletedNames.has(name))
     if (other !== null) block("staged", Buffer.from(other, "latin1").toString("utf8"))
   }

@@ -19,7 +19,7 @@ export type LandError = LandingBlocked | BaseMoved | LandingFailed
 export const makeLanding = (dependencies: LandingDependencies) => {
   const { git, files, journal } = dependencies
   const { moveRef, moveRefBack } = makeRefMoves(git)
-  const { expectBase, holderOf, lookAt, refuseKinds, refuseLocked, refuseConversions } =
+  const { expectBase, ownWorktree, holderOf, lookAt, refuseKinds, refuseLocked, refuseConversions } =
     makeSurroundings(dependencies)
 
   const recordOf = (
@@ -28,6 +28,7 @@ export const makeLanding = (dependencies: LandingDependencies) => {
     worktree: LandingRecord["worktree"],
   ): LandingRecord => ({
     landingId: options.landingId,
+    mode: options.mode,
     branch: options.branch,
     base: plan.baseCommit,
     tip: plan.tip,
@@ -152,7 +153,7 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       }
       yield* done(landingId)
       return {
-        tip: plan.tip,
+        tip: options.mode === "commit" ? plan.tip : null,
         branch,
         worktree: holder.root,
         exchange: exit.value.mode,
@@ -167,16 +168,17 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       )
       const { durable } = asked
       const options = { ...asked, branch }
-      yield* expectBase(branch, plan.baseCommit)
-      const holder = yield* holderOf(branch)
+      const isCommit = asked.mode === "commit"
+      if (isCommit) yield* expectBase(branch, plan.baseCommit)
+      const holder = isCommit ? yield* holderOf(branch) : yield* ownWorktree
       if (holder) {
         yield* refuseKinds(plan)
         yield* refuseLocked(holder)
       }
-      const look = holder && (yield* lookAt(holder, plan, null))
-      yield* Effect.mapError(git.writeObjects(plan.objects, { durable }), (error) =>
-        failedAt("write objects of", branch, error),
-      )
+      const look = holder && (yield* lookAt(holder, plan, isCommit, null))
+      // Without a commit there is nothing of the repository's to keep them for: ours is enough to read them from.
+      const store = isCommit ? git.writeObjects(plan.objects, { durable }) : git.keepObjects(plan.objects)
+      yield* Effect.mapError(store, (error) => failedAt("write objects of", branch, error))
       if (!holder || !look) return yield* Effect.uninterruptible(landRef(plan, options))
       yield* refuseConversions(plan)
       return yield* Effect.uninterruptible(landInto(holder, plan, options, look))

@@ -246,9 +246,41 @@ export const makeRecovery = ({ git, files }: Pick<LandingDependencies, "git" | "
       return seen.has(wanted)
     })
 
+  /** Without a ref to ask: forward, unless somebody else's edit is in the way; then all of it goes back. */
+  const inFiles = (record: LandingRecord): Effect.Effect<Recovery, LandingFailed> =>
+    Effect.gen(function* () {
+      const worktree = record.worktree!
+      const lock = yield* attempt("lock", worktree.lock.path, () => takeLock(worktree))
+      if (lock !== "ours") return heldByOthers(worktree)
+      const { files: recorded } = worktree
+      const foreign = yield* attempt("inspect", worktree.root, () => foreignIn(worktree))
+      const ahead = foreign.length > 0 ? foreign : yield* repairTree(record, worktree, true, recorded)
+      const left = ahead.length > 0 ? yield* repairTree(record, worktree, false, recorded) : []
+      yield* release(record)
+      const kept = [...new Set([...ahead, ...left])]
+      return { outcome: ahead.length > 0 ? "undone" : "finished", left: kept, reason: "" } satisfies Recovery
+    })
+
+  const foreignIn = ({ root, stageDir, files: recorded }: RecordedWorktree): readonly string[] => {
+    const folders = openFolders(files, root)
+    try {
+      const contentOf = () => new Uint8Array()
+      const repair = makeRepair({ files, folders, stageDir, fileMode: git.layout.fileMode, contentOf })
+      return repair.foreign(recorded.map(sidesOf))
+    } finally {
+      folders.close()
+    }
+  }
+
+  const heldByOthers = ({ lock }: RecordedWorktree): Recovery => {
+    const reason = `${lock.path} is held by another git process`
+    return { outcome: "blocked", left: [], reason }
+  }
+
   const recover = (record: LandingRecord): Effect.Effect<Recovery, LandingFailed> =>
     Effect.gen(function* () {
       const { branch, tip, worktree } = record
+      if (record.mode === "worktree") return yield* inFiles(record)
       const actual = yield* Effect.mapError(git.resolveRef(branch), failing("read", branch))
       const landed =
         actual !== null &&
@@ -263,10 +295,7 @@ export const makeRecovery = ({ git, files }: Pick<LandingDependencies, "git" | "
         return { outcome, left: [], reason: "" } satisfies Recovery
       }
       const left = yield* inWorktree(record, worktree, actual, landed)
-      if (left === null) {
-        const reason = `${worktree.lock.path} is held by another git process`
-        return { outcome: "blocked", left: [], reason } satisfies Recovery
-      }
+      if (left === null) return heldByOthers(worktree)
       yield* release(record)
       return { outcome, left, reason: "" } satisfies Recovery
     })

@@ -10,6 +10,8 @@ export interface Repair {
   readonly forward: (all: readonly Sides[]) => void
   /** Old contents everywhere. */
   readonly back: (all: readonly Sides[], newFolders: readonly string[]) => void
+  /** Paths where somebody else's bytes stand now, or stood when they were displaced. Changes nothing. */
+  readonly foreign: (all: readonly Sides[]) => readonly string[]
   /** Paths whose bytes are somebody else's: they stay. */
   readonly left: () => readonly string[]
 }
@@ -217,7 +219,23 @@ export const makeRepair = ({ files, folders, stageDir, fileMode, contentOf }: Re
     }
   }
 
+  /** Deleted by somebody else: our own way to an absent file leaves the old one in the stage. */
+  const isTakenAway = (file: Sides): boolean =>
+    file.before !== null &&
+    file.after !== null &&
+    look(at(file.path), file) === "absent" &&
+    !files.stat(oldOf(file))
+
   return {
+    foreign: (all) =>
+      all
+        .filter(
+          (file) =>
+            look(at(file.path), file) === "foreign" ||
+            isTakenAway(file) ||
+            [slotOf(file), oldOf(file)].some((name) => isForeign(name, file)),
+        )
+        .map((file) => file.path),
     left: () => Array.from(left),
     forward: (all) => {
       const wanted = wantedFolders(all)

@@ -20,7 +20,8 @@ export interface LandingDependencies {
 
 /** The index and the touched paths of a working tree, found fit to land on. */
 export interface Look {
-  readonly read: ReadIndex
+  /** null when the index is none of the landing's business. */
+  readonly read: ReadIndex | null
   readonly inspection: Inspection
 }
 
@@ -78,6 +79,16 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
       return isThere ? holder : yield* blocked("worktree_missing", [holder.root])
     })
 
+  /** The working tree we stand in, at rest, whatever it has checked out. */
+  const ownWorktree: Effect.Effect<Worktree, LandingBlocked | LandingFailed> = Effect.gen(function* () {
+    const { worktree: root, gitDir } = git.layout
+    const all = yield* Effect.mapError(git.worktrees, (error) => failedAt("read", "worktrees", error))
+    const own = all.find((tree) => tree.gitDir === gitDir)
+    if (!own || root === null) return yield* blocked("worktree_missing", [root ?? gitDir])
+    if (own.operation) return yield* blocked("operation_in_progress", [own.root], own.operation)
+    return own
+  })
+
   const withFolders = <A>(root: string, act: (folders: Folders) => A): A => {
     const folders = openFolders(files, root)
     try {
@@ -88,19 +99,19 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
   }
 
   /** Is the working tree as the plan's base says, wherever the plan touches it? `earlier` saves reading again. */
-  const lookAt = (holder: Worktree, plan: ApplyPlan, earlier: Look | null) =>
+  const lookAt = (holder: Worktree, plan: ApplyPlan, withIndex: boolean, earlier: Look | null) =>
     Effect.gen(function* () {
       const result = yield* touching("inspect", holder.root, () => {
-        const read = readIndex(files, holder.gitDir, earlier?.read ?? null)
-        if (!read.ok) return read
-        const { index } = read.value
+        const read = withIndex ? readIndex(files, holder.gitDir, earlier?.read ?? null) : null
+        if (read && !read.ok) return read
+        const index = read?.value.index ?? null
         const known = earlier?.inspection.identities ?? new Map<string, string>()
         const { fileMode } = git.layout
         const inspection = withFolders(holder.root, (folders) =>
           inspect({ files, folders, index, net: plan.net, fileMode, known }),
         )
         return inspection.ok
-          ? { ok: true as const, value: { read: read.value, inspection: inspection.value } }
+          ? { ok: true as const, value: { read: read?.value ?? null, inspection: inspection.value } }
           : inspection
       })
       return result.ok ? result.value : yield* result.error
@@ -142,5 +153,5 @@ export const makeSurroundings = ({ git, files }: LandingDependencies) => {
       )
     })
 
-  return { expectBase, holderOf, lookAt, refuseKinds, refuseLocked, refuseConversions }
+  return { expectBase, ownWorktree, holderOf, lookAt, refuseKinds, refuseLocked, refuseConversions }
 }

@@ -10,7 +10,7 @@ import { dropName } from "./placing.ts"
 import type { ApplyPlan } from "./plan.ts"
 import type { Staged } from "./stage.ts"
 import { failedAt, type LandingDependencies, type Look, makeSurroundings, touching } from "./surroundings.ts"
-import { nextIndex } from "./worktree-index.ts"
+import { nextIndex, type ReadIndex } from "./worktree-index.ts"
 
 export interface WorktreeLandingInput {
   readonly holder: Worktree
@@ -27,12 +27,13 @@ const isTaken = (error: unknown): boolean => (error as { readonly code?: unknown
 /** Between the journal's `begin` and its end: from taking the index lock to giving it back, and the way back. */
 export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input: WorktreeLandingInput) => {
   const { git, files } = dependencies
-  const { holderOf, lookAt } = makeSurroundings(dependencies)
+  const { holderOf, lookAt, ownWorktree } = makeSurroundings(dependencies)
   const { moveRef, moveRefBack } = makeRefMoves(git)
   const { holder, plan, options, look, staged, worktree } = input
   const { gitDir, root, lock } = worktree
   const folders = openFolders(files, root)
   const exchange = makeExchange(files, folders, worktree.stageDir, git.layout.fileMode)
+  const isCommit = options.mode === "commit"
   let isLocked = false
   let hasMoved = false
   let isVisible = false
@@ -54,18 +55,18 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
   })
 
   const lookAgain = Effect.gen(function* () {
-    const now = yield* holderOf(options.branch)
+    const now = isCommit ? yield* holderOf(options.branch) : yield* ownWorktree
     if (now?.gitDir !== gitDir) {
       return yield* new LandingBlocked({ reason: "checked_out_elsewhere", paths: [root], detail: "" })
     }
-    const again = yield* lookAt(holder, plan, look)
+    const again = yield* lookAt(holder, plan, isCommit, look)
     const [before, after] = [look.inspection.indexOnly, again.inspection.indexOnly]
     const changed = [...before, ...after].filter((path) => before.has(path) !== after.has(path))
     if (changed.length > 0) return yield* new LandingBlocked({ reason: "dirty", paths: changed, detail: "" })
     return again
   })
 
-  const writeIndex = (read: Look["read"]) => {
+  const writeIndex = (read: ReadIndex) => {
     const mode = read.stat ? Number(read.stat.mode & 0o777n) : 0o666
     files.create(worktree.newIndex, nextIndex(files, folders, read, worktree.files, staged.stats), mode)
   }
@@ -91,14 +92,15 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
   > = Effect.gen(function* () {
     yield* acquire
     const { read, inspection } = yield* lookAgain
-    yield* moveRef(plan, options, gitDir, () => {
-      hasMoved = true
-    })
+    if (isCommit)
+      yield* moveRef(plan, options, gitDir, () => {
+        hasMoved = true
+      })
     yield* touching("exchange files of", root, () => exchange.run(worktree.files, inspection.newFolders))
-    yield* touching("write", worktree.newIndex, () => writeIndex(read))
+    if (read) yield* touching("write", worktree.newIndex, () => writeIndex(read))
     yield* flush([...touched, worktree.newIndex, worktree.stageDir])
     yield* touching("publish", `${gitDir}/index`, () => {
-      files.rename(worktree.newIndex, `${gitDir}/index`)
+      if (read) files.rename(worktree.newIndex, `${gitDir}/index`)
       isVisible = true
       files.unlink(lock.path)
     })

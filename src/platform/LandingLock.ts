@@ -27,10 +27,15 @@ const POLL_MS = 5
 /** Made durable by nobody and never written to: it exists to be locked. */
 const open = (file: string): Sqlite => {
   const db = new Sqlite(file, { create: true, readwrite: true })
-  db.run("PRAGMA busy_timeout = 0")
-  // A write lock on an empty database prepares its first page; that must not cost a journal file.
-  db.run("PRAGMA journal_mode = MEMORY")
-  return db
+  try {
+    db.run("PRAGMA busy_timeout = 0")
+    // A write lock on an empty database prepares its first page; that must not cost a journal file.
+    db.run("PRAGMA journal_mode = MEMORY")
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
 }
 
 const isBusy = (error: unknown): boolean =>
@@ -44,8 +49,9 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.sync(() => db?.close()))
 
   const tryLock = (): boolean => {
-    db ??= open(file)
     try {
+      // Opening meets the lock as well.
+      db ??= open(file)
       db.run("BEGIN EXCLUSIVE")
       return true
     } catch (error) {

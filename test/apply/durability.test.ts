@@ -109,7 +109,13 @@ const land = async (files: (live: FileOperations) => FileOperations, durable: bo
     Effect.gen(function* () {
       const apply = yield* ApplyService
       const plan = yield* apply.prepare({ base: bench.git("rev-parse", "HEAD"), steps })
-      yield* apply.land(plan, { landingId: "l", branch: "main", durable, stageDir: bench.stageDir })
+      yield* apply.land(plan, {
+        landingId: "l",
+        mode: "commit" as const,
+        branch: "main",
+        durable,
+        stageDir: bench.stageDir,
+      })
     }),
     { files },
   )

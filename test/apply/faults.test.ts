@@ -57,7 +57,9 @@ const land = (id: string, durable: boolean) =>
     const apply = yield* ApplyService
     const plan = yield* apply.prepare({ base, steps })
     const stageDir = `${bench.root}/.hyperion/stage/${id}`
-    return yield* Effect.either(apply.land(plan, { landingId: id, branch: "main", durable, stageDir }))
+    return yield* Effect.either(
+      apply.land(plan, { landingId: id, mode: "commit" as const, branch: "main", durable, stageDir }),
+    )
   })
 
 const expectOld = (context: string) => {

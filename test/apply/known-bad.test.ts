@@ -111,7 +111,13 @@ const violations = async (variant: Variant, act: (() => void) | "die", isWrong: 
       Effect.gen(function* () {
         const apply = yield* ApplyService
         const plan = yield* apply.prepare({ base, steps })
-        const options = { landingId: "l", branch: "main", durable: false, stageDir: bench.stageDir }
+        const options = {
+          landingId: "l",
+          mode: "commit" as const,
+          branch: "main",
+          durable: false,
+          stageDir: bench.stageDir,
+        }
         return yield* Effect.exit(apply.land(plan, options))
       }),
       { files: wrap },

@@ -43,6 +43,7 @@ const landing = (
       return yield* Effect.either(
         apply.land(plan, {
           landingId: "landing-1",
+          mode: "commit",
           branch: "main",
           durable: false,
           stageDir: bench.stageDir,
@@ -56,7 +57,7 @@ const landing = (
 const landed = async (...args: Parameters<typeof landing>) => {
   const result = await landing(...args)
   if (result._tag === "Left") throw result.left
-  expect(bench.git("rev-parse", result.right.branch)).toBe(result.right.tip)
+  expect<string | null>(bench.git("rev-parse", result.right.branch)).toBe(result.right.tip)
   return result.right
 }
 

@@ -48,7 +48,13 @@ const atEveryPoint = (act: () => void, check: (landed: boolean) => void) => {
       for (let at = 1; ; at++) {
         Object.assign(state, { calls: 0, at })
         const stageDir = `${bench.root}/.hyperion/stage/l${at}`
-        const options = { landingId: `l${at}`, branch: "main", durable: false, stageDir }
+        const options = {
+          landingId: `l${at}`,
+          mode: "commit" as const,
+          branch: "main",
+          durable: false,
+          stageDir,
+        }
         const result = yield* Effect.either(apply.land(plan, options))
         if (state.calls < at) return at - 1
         check(result._tag === "Right")

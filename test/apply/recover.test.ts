@@ -83,7 +83,13 @@ const land = (livesFor: number, change = CHANGE) => {
   const body = Effect.gen(function* () {
     const apply = yield* ApplyService
     const plan = yield* apply.prepare({ base, steps: bench.steps([change], base) })
-    const options = { landingId: "l-1", branch: "main", durable: false, stageDir: bench.stageDir }
+    const options = {
+      landingId: "l-1",
+      mode: "commit" as const,
+      branch: "main",
+      durable: false,
+      stageDir: bench.stageDir,
+    }
     return yield* Effect.exit(apply.land(plan, options))
   })
   return Effect.runPromise(

@@ -30,7 +30,13 @@ const land = (change: Readonly<Record<string, Wanted>>, before: Readonly<Record<
     Effect.gen(function* () {
       const apply = yield* ApplyService
       const plan = yield* apply.prepare({ base, steps: [{ ...step, effects }] })
-      const options = { landingId: "l", branch: "main", durable: false, stageDir: bench.stageDir }
+      const options = {
+        landingId: "l",
+        mode: "commit" as const,
+        branch: "main",
+        durable: false,
+        stageDir: bench.stageDir,
+      }
       const result = yield* Effect.either(apply.land(plan, options))
       rmSync(bench.stageDir, { recursive: true, force: true })
       return result

@@ -30,6 +30,7 @@ test("a thousand open landings, half of them on the branch, are recovered within
   await shop.enqueue(requests)
   const recordOf = (at: number): LandingRecord => ({
     landingId: `l-${at}`,
+    mode: "commit",
     branch: "refs/heads/main",
     base: commits[at % (ROWS / 2)]!,
     tip: at < ROWS / 2 ? commits[at + 1]! : at.toString(16).padStart(40, "0"),

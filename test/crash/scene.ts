@@ -24,6 +24,8 @@ export type Tree = Readonly<Record<string, string>>
 export interface SceneKind {
   readonly name: string
   readonly isCheckedOut: boolean
+  /** `commit` unless said. */
+  readonly mode?: "worktree"
   readonly old: Tree
   readonly now: Tree
   readonly changes: readonly Record<string, unknown>[]
@@ -94,6 +96,8 @@ export const SCENES: readonly SceneKind[] = [
   { name: "five", isCheckedOut: true, ...FIVE },
   { name: "one elsewhere", isCheckedOut: false, ...ONE },
   { name: "five elsewhere", isCheckedOut: false, ...FIVE },
+  { name: "one worktree", isCheckedOut: true, mode: "worktree", ...ONE },
+  { name: "five worktree", isCheckedOut: true, mode: "worktree", ...FIVE },
 ]
 export const hundred = (): SceneKind => ({ name: "hundred", isCheckedOut: true, ...manyChanges() })
 
@@ -117,7 +121,8 @@ export const makeScene = (kind: SceneKind): Scene => {
   const repository = makeRepository(kind.old as Record<string, string>)
   if (!kind.isCheckedOut) repository.git("checkout", "--quiet", "-b", "elsewhere")
   repository.write({ ".git/info/exclude": "/.hyperion/\n/hyperion.json\n" })
-  initWorkspace(repository, OPEN_POLICY)
+  const { mode = "commit" } = kind
+  initWorkspace(repository, { ...OPEN_POLICY, landing: { mode, branch: "main" } })
   const file = join(repository.outside, "request.json")
   const request = requestOf("T-1", {}, { changes: kind.changes })
   repository.write({ "../request.json": JSON.stringify(request) })
@@ -192,9 +197,10 @@ export const recoverAndLook = async (scene: Scene, edits: Tree = {}): Promise<Ve
     const without = (tree: Tree) =>
       Object.fromEntries(Object.entries(tree).filter(([path]) => !(path in edits)))
     const tip = repository.git("rev-parse", "main")
+    const isCommit = kind.mode !== "worktree"
     const hasLanded = repository.git("log", "--format=%H", "--grep=^Cast-Id:", "main") !== ""
     const worktree = kind.isCheckedOut
-      ? equal(files, without(kind.now)) && hasLanded
+      ? equal(files, without(kind.now)) && hasLanded === isCommit
         ? "new"
         : equal(files, without(kind.old)) && !hasLanded
           ? "old"
@@ -213,7 +219,7 @@ export const recoverAndLook = async (scene: Scene, edits: Tree = {}): Promise<Ve
       .git("status", "--porcelain", "--untracked-files=all")
       .split("\n")
       .filter((line) => line !== "" && !(line.slice(3) in edits) && !(line.slice(2) in edits))
-    if (status.length > 0) faults.push(`status: ${status.join("; ")}`)
+    if (isCommit && status.length > 0) faults.push(`status: ${status.join("; ")}`)
     const fsck = repository.git("fsck", "--strict", "--no-dangling", "--no-progress")
     if (fsck !== "") faults.push(`fsck: ${fsck}`)
     const stray = strays(root)
