@@ -185,6 +185,24 @@ describe("a guard that does not do its work", () => {
     },
   )
 
+  binaryTest(
+    "three workers of small batches wait for each other's landings and turn nothing away",
+    async () => {
+      const shop = open({ queue: { batch: 2 } })
+      shop.enqueue(...Array.from({ length: 24 }, (_, n) => requestOf(`t${n}`, { [`f${n}.txt`]: `${n}\n` })))
+      const workers = Array.from({ length: 3 }, () => startHyperion(shop, ["worker", "--drain"]))
+      for (const { ended } of workers) {
+        const ran = await ended
+        expectDecent(ran)
+        expect([ran.code, ran.stderr]).toEqual([0, ""])
+        expect(ran.stdout).not.toContain("blocked")
+      }
+      shop.goodChange()
+      expect(shop.git("rev-list", "--count", "main")).toBe("26")
+      expect(shop.git("status", "--porcelain")).toBe("")
+    },
+  )
+
   binaryTest("two workers at once land everything once", async () => {
     const shop = open({ guards: [{ id: "unit", command: ["test", "-e", "a.txt"] }] })
     shop.enqueue(...Array.from({ length: 8 }, (_, n) => requestOf(`t${n}`, { [`f${n}.txt`]: `${n}\n` })))

@@ -16,7 +16,7 @@ import { hostileLine, randomFrom } from "./hostile.ts"
 import { binaryTest, type E2e, expectDecent, openE2e } from "./support.ts"
 
 /** `HYPERION_FUZZ=20000 HYPERION_FUZZ_SEED=7` for a longer run, or to see one again. */
-const COUNT = Number(process.env["HYPERION_FUZZ"] ?? 2_500)
+const COUNT = Number(process.env["HYPERION_FUZZ"] ?? 2_000)
 const SEED = Number(process.env["HYPERION_FUZZ_SEED"] ?? Math.floor(performance.timeOrigin) % 2 ** 31)
 
 let shop: E2e | undefined
