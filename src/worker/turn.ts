@@ -158,7 +158,6 @@ export const provenTurn = Effect.fn("worker.provenTurn")(function* (
   const queue = yield* QueueService
   const base = yield* currentBase()
   const { policy } = base.policy
-  if (policy.landing.mode === "preview") return { ...IDLE, blocked: [] as readonly number[] }
   const ready = (yield* queue.proven(policy.queue.batch)).filter(
     (row) => !skip(row.id) && (options.only === undefined || row.id === options.only),
   )
