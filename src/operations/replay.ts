@@ -56,6 +56,8 @@ const BRANCH = "refs/heads/main"
 
 /** Rebuilds queue and tree in an empty folder from the log and what was stored with it, bit by bit, and checks both. */
 export const replay = Effect.fn("operations.replay")(function* (options: ReplayOptions) {
+  const { from } = options
+  const files = from === undefined ? null : yield* logFiles(from)
   const folder = yield* emptyFolder(options.to)
   yield* makeStateFolders(`${folder}/.hyperion`)
   const file = `${folder}/.hyperion/hyperion.db`
@@ -68,9 +70,7 @@ export const replay = Effect.fn("operations.replay")(function* (options: ReplayO
   const database = Context.get(target, Database)
   const queue = new QueueReplay(options.until ?? Number.MAX_SAFE_INTEGER)
   const take = (records: readonly LogRecord[]) => database.write((db) => queue.take(db, records))
-  const fault = yield* options.from === undefined
-    ? takeDatabase(queue, take)
-    : takeFiles(options.from, queue, take)
+  const fault = yield* files === null ? takeDatabase(queue, take) : takeFiles(files, queue, take)
   if (fault !== null) return yield* new ReplayFailed({ seq: queue.ledger.seq + 1, detail: fault.message })
   yield* database.write((db) => queue.finish(db), { durable: true })
   const trees = yield* Effect.provideService(
@@ -122,12 +122,12 @@ const takeDatabase = Effect.fn("operations.replayDatabase")(function* (queue: Qu
 })
 
 const takeFiles = Effect.fn("operations.replayFiles")(function* (
-  path: string,
+  files: readonly string[],
   queue: QueueReplay,
   take: Take,
 ) {
   let refused: AuditFault | null = null
-  const { fault } = yield* readLogFiles(yield* logFiles(path), (records) =>
+  const { fault } = yield* readLogFiles(files, (records) =>
     Effect.map(take(records), (found) => {
       refused = found as AuditFault | null
       // A segment's contents follow its rows: it is read to its end.

@@ -67,7 +67,10 @@ export const newLineFile = (path: string) =>
     },
   )
 
-const unreadable = (file: string) => (error: unknown) => new InputUnreadable({ file, reason: errnoOf(error) })
+const unreadable = (file: string) => (error: unknown) => {
+  const code = errnoOf(error)
+  return new InputUnreadable({ file, reason: code === "ENOENT" ? "no such file or folder" : code })
+}
 
 /** Names in a folder, sorted; none when it is not there. */
 export const namesIn = (folder: string): Effect.Effect<readonly string[], InputUnreadable> =>
