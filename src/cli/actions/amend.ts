@@ -21,9 +21,11 @@ export const amendEntry = (context: CommandContext<AmendArgs>) =>
       const amended = yield* amend(args.id, args)
       if (output.format === "text") output.data(amendedText(amended))
       else output.json({ schema_version: 1, dry_run: args.dryRun, ...amended })
-      const { outcome, entry_id } = amended.submission
+      const { outcome } = amended.submission
       if (outcome === "queued" && output.format === "text")
-        output.note(`it needs its own approval: hyperion worker --drain, then hyperion approve ${entry_id}`)
+        output.note(
+          `approvals of entry ${amended.entry_id} do not count for it; next: hyperion worker --drain`,
+        )
       return outcome === "rejected" ? Exit.rejected : (Exit.ok as ExitCode)
     }),
   )
