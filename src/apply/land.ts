@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { prepareRefFile } from "../platform/git/ref-file.ts"
 import type { Worktree } from "../platform/git/worktrees.ts"
 import type { LandingResult, LandOptions } from "./ApplyService.ts"
 import { type BaseMoved, LandingBlocked, LandingFailed } from "./errors.ts"
@@ -83,6 +84,13 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       return { tip: plan.tip, branch, worktree: null, exchange: "none", displaced: [] }
     })
 
+  /** Without a commit there is nothing of the repository's to keep them for: ours is enough to read them from. */
+  const storeObjects = ({ objects }: ApplyPlan, { mode, durable, branch }: LandOptions) =>
+    Effect.mapError(
+      mode === "commit" ? git.writeObjects(objects, { durable }) : git.keepObjects(objects),
+      (error) => failedAt("write objects of", branch, error),
+    )
+
   const landTree = makeWorktreeLanding(dependencies)
 
   const landInto = (
@@ -95,8 +103,6 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       const { stageDir, landingId, branch, durable } = options
       const { inspection } = look
       const removeStage = Effect.ignore(touching("remove", stageDir, () => files.removeAll(stageDir)))
-      const removeMark = (path: string) =>
-        Effect.ignore(touching("remove", path, () => dropName(files, path)))
       const staged = yield* touching("stage", stageDir, () =>
         stageContents(files, stageDir, plan.net, inspection.indexOnly),
       )
@@ -106,10 +112,18 @@ export const makeLanding = (dependencies: LandingDependencies) => {
         content: `hyperion landing ${landingId}\n`,
         mark: `${own}.lock`,
       }
-      yield* touching("write", lock.mark, () => {
+      const mark = fileName(landingId)
+      const isPrepared = options.mode === "commit" && git.layout.refStorage === "files"
+      const clear = Effect.all([
+        removeStage,
+        Effect.ignore(touching("remove", lock.mark, () => dropName(files, lock.mark))),
+        Effect.ignore(git.releaseRef(branch, mark)),
+      ])
+      const prepared = yield* touching("write", lock.mark, () => {
         dropName(files, lock.mark)
         files.create(lock.mark, Buffer.from(lock.content), 0o666)
-      }).pipe(Effect.tapError(() => Effect.zipRight(removeStage, removeMark(lock.mark))))
+        return isPrepared ? prepareRefFile(git.layout, branch, plan.tip, mark) : []
+      }).pipe(Effect.tapError(() => clear))
       const worktree = {
         root: holder.root,
         gitDir: holder.gitDir,
@@ -119,12 +133,15 @@ export const makeLanding = (dependencies: LandingDependencies) => {
         files: staged.files,
         newFolders: inspection.newFolders,
       }
-      yield* Effect.tryPromise({
-        try: () => (durable ? files.flush([...staged.flush, lock.mark]) : Promise.resolve()),
+      const flushed = Effect.tryPromise({
+        try: () => (durable ? files.flush([...staged.flush, lock.mark, ...prepared]) : Promise.resolve()),
         catch: (error) => failedAt("flush", stageDir, error),
-      }).pipe(
+      })
+      // Side by side: the disk's commits are what a landing waits for.
+      yield* Effect.all([flushed, storeObjects(plan, options)], { concurrency: "unbounded" }).pipe(
+        Effect.zipRight(refuseConversions(plan)),
         Effect.zipRight(begin(recordOf(plan, options, worktree))),
-        Effect.tapError(() => Effect.zipRight(removeStage, removeMark(lock.mark))),
+        Effect.tapError(() => clear),
       )
       const landing = landTree({ holder, plan, options, look, staged, worktree })
       const exit = yield* Effect.exit(landing.run)
@@ -139,6 +156,7 @@ export const makeLanding = (dependencies: LandingDependencies) => {
           )
         }
         const { left, keepStage } = yield* landing.undo
+        yield* Effect.ignore(git.releaseRef(branch, mark))
         if (!keepStage) yield* removeStage
         yield* undone(landingId)
         if (left.length === 0) return yield* failure
@@ -166,7 +184,6 @@ export const makeLanding = (dependencies: LandingDependencies) => {
       const branch = yield* Effect.mapError(git.finalRef(asked.branch), (error) =>
         failedAt("read", asked.branch, error),
       )
-      const { durable } = asked
       const options = { ...asked, branch }
       const isCommit = asked.mode === "commit"
       if (isCommit) yield* expectBase(branch, plan.baseCommit)
@@ -176,11 +193,10 @@ export const makeLanding = (dependencies: LandingDependencies) => {
         yield* refuseLocked(holder)
       }
       const look = holder && (yield* lookAt(holder, plan, isCommit, null))
-      // Without a commit there is nothing of the repository's to keep them for: ours is enough to read them from.
-      const store = isCommit ? git.writeObjects(plan.objects, { durable }) : git.keepObjects(plan.objects)
-      yield* Effect.mapError(store, (error) => failedAt("write objects of", branch, error))
-      if (!holder || !look) return yield* Effect.uninterruptible(landRef(plan, options))
-      yield* refuseConversions(plan)
+      if (!holder || !look) {
+        yield* storeObjects(plan, options)
+        return yield* Effect.uninterruptible(landRef(plan, options))
+      }
       return yield* Effect.uninterruptible(landInto(holder, plan, options, look))
     })
 

@@ -38,7 +38,8 @@ export const makeRefMoves = (git: GitRepositoryShape) => {
           message: message ?? defaultMessage(plan),
           durable,
           mark: fileName(options.landingId),
-          ...(gitDir !== null && { gitDir }),
+          // With a working tree to bring along, the ref is written and flushed together with that.
+          ...(gitDir !== null && { gitDir, isPrepared: true, flushesLater: true }),
         }),
       )
       if (result._tag === "Right") return moved()

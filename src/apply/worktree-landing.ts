@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { refFolders } from "../platform/git/ref-file.ts"
 import type { Worktree } from "../platform/git/worktrees.ts"
 import type { LandOptions } from "./ApplyService.ts"
 import { type BaseMoved, LandingBlocked, type LandingFailed } from "./errors.ts"
@@ -98,7 +99,8 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
       })
     yield* touching("exchange files of", root, () => exchange.run(worktree.files, inspection.newFolders))
     if (read) yield* touching("write", worktree.newIndex, () => writeIndex(read))
-    yield* flush([...touched, worktree.newIndex, worktree.stageDir])
+    const moved = isCommit && git.layout.refStorage === "files" ? refFolders(git.layout, options.branch) : []
+    yield* flush([...moved, ...touched, worktree.newIndex, worktree.stageDir])
     yield* touching("publish", `${gitDir}/index`, () => {
       if (read) files.rename(worktree.newIndex, `${gitDir}/index`)
       isVisible = true

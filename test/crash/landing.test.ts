@@ -9,8 +9,8 @@ import { endLeases, finishAndLook, makeScene, recoverAndLook, SCENES, type Scene
  */
 const ALL = process.env["HYPERION_CRASH"] === "all"
 const SEED = Number(process.env["HYPERION_CRASH_SEED"] ?? "7")
-const POINTS_SAMPLED = 7
-const PAIRS_SAMPLED = 5
+const POINTS_SAMPLED = 5
+const PAIRS_SAMPLED = 3
 
 /** Numbers 1 to n, all or a few, the same few for the same seed. */
 const sample = (n: number, few: number, salt: number): readonly number[] => {

@@ -75,6 +75,9 @@ export interface RefUpdate {
    * process left. `ref` must not be a symbolic one. Not for reftable, whose locks are git's own.
    */
   readonly mark?: string
+  /** As `prepareRefFile` and `refFolders` (ref-file.ts) say; for a marked update. */
+  readonly isPrepared?: boolean
+  readonly flushesLater?: boolean
 }
 
 export interface GitRepositoryShape {

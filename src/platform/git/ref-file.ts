@@ -28,6 +28,10 @@ export interface MarkedRefUpdate {
   readonly gitDir?: string
   /** Of letters, digits, `.`, `_` and `-`; the same at recovery. */
   readonly mark: string
+  /** `prepareRefFile` was called for it. */
+  readonly isPrepared?: boolean
+  /** The caller flushes `refFolders` before it relies on the move. */
+  readonly flushesLater?: boolean
   readonly who: Signature
 }
 
@@ -110,6 +114,28 @@ const takeLock = async (lock: string, mine: string): Promise<void> => {
   }
 }
 
+/** Writes what `updateRefFile` needs; gives the files back, to be flushed together with others. */
+export const prepareRefFile = (
+  layout: RepositoryLayout,
+  ref: string,
+  newOid: Oid | null,
+  mark: string,
+): readonly string[] => {
+  const { mine, value } = namesOf(layout, ref, mark)
+  writeNew(mine, contentOf(mark))
+  if (newOid === null) return [mine]
+  writeNew(value, `${newOid}\n`)
+  return [mine, value]
+}
+
+/** Folders whose names a moved ref is made of. */
+export const refFolders = (layout: RepositoryLayout, ref: string): readonly string[] => {
+  const folders = [layout.commonDir]
+  const file = `${layout.commonDir}/${ref}`
+  for (let at = dirname(file); at !== layout.commonDir; at = dirname(at)) folders.push(at)
+  return folders
+}
+
 /**
  * Compare-and-swap of a ref kept as a file, in this process: what `git update-ref` does, but each lock says whose it
  * is. `moved`: false when the ref was not at `expected`. Throws the system's error; `releaseRef` clears what is left.
@@ -124,9 +150,10 @@ export const updateRefFile = async (
   let isLocked = false
   try {
     pass("ref.mark")
-    writeNew(mine, contentOf(update.mark))
-    if (newOid !== null) writeNew(value, `${newOid}\n`)
-    if (durable) await flushPaths(newOid === null ? [mine] : [mine, value])
+    if (update.isPrepared !== true) {
+      const written = prepareRefFile(layout, ref, newOid, update.mark)
+      if (durable) await flushPaths(written)
+    }
     pass("ref.lock")
     await takeLock(lock, mine)
     isLocked = true
@@ -140,17 +167,14 @@ export const updateRefFile = async (
     pass("ref.move")
     if (newOid === null) drop(file)
     else renameSync(value, file)
-    if (durable) {
-      const folders = [layout.commonDir]
-      for (let at = dirname(file); at !== layout.commonDir; at = dirname(at)) folders.push(at)
-      await flushPaths(folders)
-    }
+    pass("ref.unlock")
+    drop(lock)
+    isLocked = false
+    // The lock goes first: once the move is durable, so is that nobody holds it.
+    if (durable && update.flushesLater !== true) await flushPaths(refFolders(layout, ref))
     return true
   } finally {
-    if (isLocked) {
-      pass("ref.unlock")
-      drop(lock)
-    }
+    if (isLocked) drop(lock)
     drop(mine)
     drop(value)
   }
