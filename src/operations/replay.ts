@@ -174,7 +174,7 @@ const replayTrees = Effect.fn("operations.replayTrees")(function* (folder: strin
       }
       const receipt = yield* replayLanding(replay, seq, entry_id!)
       trees += 1
-      if (receipt.commit !== null) {
+      if (receipt.base_tree !== receipt.result_tree) {
         const cast = yield* database.read((db) => payloadOf(db, entry_id!))
         if (chain.adopt(receipt)) foreign += 1
         chain.land(receipt, cast)

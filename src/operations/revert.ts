@@ -63,10 +63,9 @@ export const revert = Effect.fn("operations.revert")(function* (
   const targets: Target[] = []
   for (const row of rows) {
     const [receipt] = yield* receipts(String(row.id))
-    const reason =
-      receipt!.commit === null
-        ? "without effect: what it changes was there already"
-        : yield* revertedAlready(row)
+    const reason = isNoop(receipt!)
+      ? "without effect: what it changes was there already"
+      : yield* revertedAlready(row)
     if (reason === null) targets.push({ row, receipt: receipt! })
     else skipped.push({ entry_id: row.id, reason })
   }
@@ -108,6 +107,9 @@ export const revert = Effect.fn("operations.revert")(function* (
     skipped,
   } satisfies RevertReport
 })
+
+/** In `worktree` mode a landing has no commit, and an effect all the same. */
+const isNoop = ({ base_tree, result_tree }: Receipt): boolean => base_tree === result_tree
 
 const taskOf = (entryId: number): string => `revert-${entryId}`
 

@@ -8,7 +8,7 @@ import { shipLog } from "../../src/operations/ship.ts"
 import { Database } from "../../src/platform/Database.ts"
 import { workspaceAt } from "../../src/platform/Workspace.ts"
 import { runLive } from "../support/effect.ts"
-import { requestOf } from "../support/workspace.ts"
+import { OPEN_POLICY, requestOf } from "../support/workspace.ts"
 import { findFaults, openWorkshop, type Workshop, type WorkshopOptions } from "../worker/workshop.ts"
 import { lineChange, TEXT, tamper, textWith, withLog } from "./landed.ts"
 
@@ -123,6 +123,18 @@ describe("a queue and its tree, from the log alone", () => {
     await shop.drain()
     expect(await replayed()).toMatchObject({ trees: 1, foreign: 0 })
     expect(replayedTrees()).toEqual(landedTrees())
+  })
+
+  test("of a workspace whose landings are not committed", async () => {
+    await open({ policy: { ...OPEN_POLICY, landing: { mode: "worktree", branch: "main" } } })
+    await shop.enqueue([lineChange("one", 1, "ONE")])
+    await shop.drain()
+    shop.write({ "text.txt": textWith({ 1: "ONE", 8: "HAND" }) })
+    await shop.enqueue([requestOf("two", { "b.txt": "b\n" })])
+    await shop.drain()
+    expect(await replayed()).toMatchObject({ trees: 2, foreign: 2, from_git: 0 })
+    expect(readFileSync(join(target(), "text.txt"), "utf8")).toBe(textWith({ 1: "ONE", 8: "HAND" }))
+    expect(readFileSync(join(target(), "b.txt"), "utf8")).toBe("b\n")
   })
 
   test("up to a row: the tree and the queue as they were then", async () => {

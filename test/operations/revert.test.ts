@@ -3,7 +3,7 @@ import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { type RevertTarget, revert } from "../../src/operations/revert.ts"
 import { START } from "../support/effect.ts"
-import { patchOf, requestOf } from "../support/workspace.ts"
+import { OPEN_POLICY, patchOf, requestOf } from "../support/workspace.ts"
 import {
   findFaults,
   openWorkshop,
@@ -218,4 +218,17 @@ describe("refused", () => {
     await expect(undo(1)).rejects.toThrow("not as recorded")
     expect(await shop.drain()).toEqual([])
   })
+})
+
+test("in `worktree` mode, where nothing is committed, files go back all the same", async () => {
+  await open({ policy: { ...OPEN_POLICY, landing: { mode: "worktree", branch: "main" } } })
+  await shop.enqueue([lineChange("one", 1, "ONE"), requestOf("two", { "b.txt": "b\n" })])
+  await shop.drain()
+  shop.write({ "text.txt": textWith({ 1: "ONE", 8: "HAND" }) })
+  await undo("one")
+  await undo("two")
+  expect(outcomes(await shop.drain())).toEqual(["3 landed", "4 landed"])
+  expect(shop.read("text.txt")).toBe(textWith({ 8: "HAND" }))
+  expect(shop.read("b.txt")).toBeNull()
+  expect((await verifyAll(shop)).map(({ fault }) => fault)).toEqual([null, null, null, null])
 })
