@@ -23,13 +23,20 @@ export interface RecoveredEntry {
   readonly left: readonly string[]
 }
 
+/** An entry whose landing could not be recovered yet, and why. */
+export interface WaitingEntry {
+  readonly entryId: number
+  readonly reason: string
+}
+
 export interface RecoveryReport {
   readonly settled: readonly RecoveredEntry[]
+  readonly waiting: readonly WaitingEntry[]
   /** Why a landing could not be recovered yet; null when none is open any more. */
   readonly blocked: string | null
 }
 
-const NOTHING: RecoveryReport = { settled: [], blocked: null }
+const NOTHING: RecoveryReport = { settled: [], waiting: [], blocked: null }
 
 /** The lease under which an entry went into `committing`: what settles it is fenced as its owner's writes were. */
 const leaseFor = (db: Sqlite, entry: JournaledEntry): Lease | null => {
@@ -107,6 +114,7 @@ export const recoverOpen = Effect.fn("worker.recoverOpen")(function* () {
   const apply = yield* ApplyService
   const stages = yield* StageKeeper
   let blocked: string | null = null
+  const waiting: WaitingEntry[] = []
   const recovered: {
     readonly row: OpenLanding
     readonly record: JournalRecord
@@ -120,8 +128,10 @@ export const recoverOpen = Effect.fn("worker.recoverOpen")(function* () {
     }
     const recovery = yield* apply.recover(record.landing)
     if (recovery.outcome === "blocked") {
-      const ids = record.entries.map(({ id }) => id).join(", ")
-      blocked = `the landing of entry ${ids} is not recovered yet: ${recovery.reason}`
+      const ids = record.entries.map(({ id }) => id)
+      blocked = `the landing of entry ${ids.join(", ")} is not recovered yet: ${recovery.reason}`
+      for (const entryId of ids) waiting.push({ entryId, reason: recovery.reason })
+      yield* queue.explain(ids, { code: "recovery_blocked", text: recovery.reason })
     } else recovered.push({ row, record, recovery })
   }
   ;(yield* Failpoints).pass("recovery.settle")
@@ -145,7 +155,7 @@ export const recoverOpen = Effect.fn("worker.recoverOpen")(function* () {
       settled.push({ entryId: id, outcome: outcome === "finished" ? outcome : "undone", commit, left })
     }
   }
-  return { settled, blocked } satisfies RecoveryReport
+  return { settled, waiting, blocked } satisfies RecoveryReport
 })
 
 const readRecord = ({ record }: OpenLanding): JournalRecord | null => {
@@ -182,9 +192,7 @@ export const recoverAtStart = Effect.fn("worker.recoverAtStart")(function* () {
   })
   return yield* lock
     .exclusive(body, START_WAIT_MS)
-    .pipe(
-      Effect.catchTag("LandingBusy", () => Effect.succeed<RecoveryReport>({ settled: [], blocked: null })),
-    )
+    .pipe(Effect.catchTag("LandingBusy", () => Effect.succeed(NOTHING)))
 })
 
 const START_WAIT_MS = 2_000

@@ -3,7 +3,13 @@ import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { entryRow } from "../queue/transition.ts"
-import { type RecoveredEntry, type RecoveryReport, recoverAtStart, recoverBetweenTurns } from "./recover.ts"
+import {
+  type RecoveredEntry,
+  type RecoveryReport,
+  recoverAtStart,
+  recoverBetweenTurns,
+  type WaitingEntry,
+} from "./recover.ts"
 import { rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
@@ -48,11 +54,12 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     }
   })
 
-  const tellRecovered = Effect.fn("worker.tellRecovered")(function* ({ settled }: RecoveryReport) {
-    const tasks = yield* queue.read((db) =>
-      settled.map(({ entryId }) => entryRow(db, entryId)?.task_id ?? ""),
-    )
-    yield* take(settled.map((entry, index) => recoveredHappening(entry, tasks[index]!)))
+  const tellRecovered = Effect.fn("worker.tellRecovered")(function* ({ settled, waiting }: RecoveryReport) {
+    const ids = [...settled, ...waiting].map(({ entryId }) => entryId)
+    const rows = yield* queue.read((db) => ids.map((id) => entryRow(db, id)))
+    const tasks = new Map(rows.flatMap((row) => (row ? [[row.id, row.task_id] as const] : [])))
+    yield* take(settled.map((entry) => recoveredHappening(entry, tasks.get(entry.entryId) ?? "")))
+    yield* take(waiting.map((entry) => waitingHappening(entry, tasks.get(entry.entryId) ?? "")))
   })
 
   yield* tellRecovered(yield* recoverAtStart())
@@ -93,6 +100,15 @@ const recoveredHappening = ({ entryId, outcome, commit, left }: RecoveredEntry, 
         : `its landing, cut off by a crash, was undone${kept}`,
   }
 }
+
+const waitingHappening = ({ entryId, reason }: WaitingEntry, task: string): Happening => ({
+  entry_id: entryId,
+  task_id: task,
+  outcome: "blocked",
+  commit: null,
+  code: "recovery_blocked",
+  message: `its landing was cut off by a crash and waits to be recovered: ${reason}`,
+})
 
 const summarise = (entries: readonly Happening[]): WorkerSummary => {
   const count = (outcome: Happening["outcome"]) => entries.filter((entry) => entry.outcome === outcome).length
