@@ -4,10 +4,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AuditService } from "../audit/AuditService.ts"
 import { BlobStore } from "../audit/BlobStore.ts"
-import { CHECKPOINT_OF_ROW, type CheckpointRow } from "../audit/blob.sql.ts"
 import { LogExport } from "../audit/LogExport.ts"
 import type { AuditFault } from "../audit/ledger.ts"
 import type { LogRecord } from "../audit/segment.ts"
+import type { CastPayload } from "../domain/cast.ts"
 import { canonicalJson } from "../domain/hash.ts"
 import type { Receipt } from "../domain/receipt.ts"
 import { Database } from "../platform/Database.ts"
@@ -17,12 +17,12 @@ import { EMPTY_TREE, makeObject, type Oid, type Signature, serialiseCommit } fro
 import { runGitOk } from "../platform/git/process.ts"
 import { Operator } from "../platform/Operator.ts"
 import { makeStateFolders, WorkspaceFiles } from "../platform/WorkspaceFiles.ts"
-import { payloadOf } from "../queue/lease.ts"
 import { commitOf } from "../worker/commit.ts"
 import { logFiles, readLogFiles } from "./audit-files.ts"
-import { QUEUE_ROWS, TREE_STEPS } from "./replay.sql.ts"
+import { QUEUE_ROWS } from "./replay.sql.ts"
 import { QueueReplay } from "./replay-queue.ts"
-import { ReplayFailed, replayCheckpoint, replayLanding, TreeReplay } from "./replay-tree.ts"
+import { ReplayFailed, TreeReplay } from "./replay-tree.ts"
+import { walkLandings } from "./replay-walk.ts"
 
 export interface ReplayOptions {
   /** An empty folder, or one that is not there. */
@@ -148,41 +148,18 @@ const git = Effect.fn("operations.replayGit")(function* (folder: string, args: r
 })
 
 const replayTrees = Effect.fn("operations.replayTrees")(function* (folder: string) {
-  const database = yield* Database
   const source = Option.getOrNull(yield* Effect.serviceOption(GitRepository))
   yield* git(folder, ["init", "--quiet", "--template=", "--initial-branch=main"])
   const { exclude } = Context.get(yield* Layer.build(WorkspaceFiles.layer), WorkspaceFiles)
   yield* exclude(`${folder}/.git`, ["/.hyperion/"])
   const replay = new TreeReplay(`${folder}/.git/objects`, source)
   const chain = new Chain(replay)
-  let trees = 0
   let foreign = 0
-  for (let after = 0; ; ) {
-    const steps = yield* database.read((db) =>
-      db
-        .query<{ seq: number; event: string; entry_id: number | null }, [number, number]>(TREE_STEPS)
-        .all(after, RECORDS),
-    )
-    if (steps.length === 0) break
-    for (const { seq, event, entry_id } of steps) {
-      if (event === "base_adopted") {
-        const checkpoint = yield* database.read((db) =>
-          db.query<CheckpointRow, [number]>(CHECKPOINT_OF_ROW).get(seq),
-        )
-        if (checkpoint !== null) yield* replayCheckpoint(replay, checkpoint)
-        continue
-      }
-      const receipt = yield* replayLanding(replay, seq, entry_id!)
-      trees += 1
-      if (receipt.base_tree !== receipt.result_tree) {
-        const cast = yield* database.read((db) => payloadOf(db, entry_id!))
-        if (chain.adopt(receipt)) foreign += 1
-        chain.land(receipt, cast)
-      }
-      yield* replay.flush(false)
-    }
-    after = steps.at(-1)!.seq
-  }
+  const trees = yield* walkLandings(replay, (receipt, cast) => {
+    if (receipt.base_tree === receipt.result_tree) return
+    if (chain.adopt(receipt)) foreign += 1
+    chain.land(receipt, cast)
+  })
   yield* replay.flush(true)
   if (chain.tip !== null) {
     yield* git(folder, ["update-ref", BRANCH, chain.tip])
@@ -216,7 +193,7 @@ class Chain {
     return true
   }
 
-  land(receipt: Receipt, cast: ReturnType<typeof payloadOf>): void {
+  land(receipt: Receipt, cast: CastPayload | null): void {
     const who = signature(receipt.landed_at)
     const approvers = [...new Set(receipt.approvals.map(({ approver }) => approver))]
     const told = cast

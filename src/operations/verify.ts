@@ -8,6 +8,8 @@ import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import { LANDED_AFTER } from "./landed.sql.ts"
 import { landedEntries } from "./receipt.ts"
+import { TreeReplay } from "./replay-tree.ts"
+import { walkLandings } from "./replay-walk.ts"
 import { type CheckedReceipt, checkReceipt, faultOf, type VerifyFault } from "./verify-evidence.ts"
 import { firstDifference, recomputeTree, treeEntry, type VerifiedPath } from "./verify-tree.ts"
 
@@ -38,7 +40,7 @@ export const verify = Effect.fn("operations.verify")(function* (
   const git = yield* GitRepository
   const { env } = yield* Operator
   const index = yield* scratchIndex({ env, ownGitDir: git.ownGitDir, throwAway: true })
-  const held: Held = { tree: null }
+  const held: Held = { tree: null, rebuilt: false }
   const counts = { verified: 0, faults: 0 }
   const take = Effect.fn("operations.verifyEach")(function* (rows: readonly EntryRow[]) {
     for (const row of rows) {
@@ -64,6 +66,8 @@ export const verify = Effect.fn("operations.verify")(function* (
 /** Which tree the index holds: the next landing mostly starts where the one before ended. */
 interface Held {
   tree: string | null
+  /** Whether the log's trees were rebuilt in Hyperion's own store. */
+  rebuilt: boolean
 }
 
 const verifyEntry = Effect.fn("operations.verifyEntry")(function* (
@@ -113,12 +117,16 @@ const compareTrees = Effect.fn("operations.compareTrees")(function* (
   const { receipt } = checked
   const base = receipt.base_tree ?? EMPTY_TREE
   const [baseObject, commit] = yield* git.readObjects([base, receipt.commit ?? base])
-  if (baseObject == null && base !== EMPTY_TREE && held.tree !== base)
-    return faultOf(
-      "base_tree",
-      "base_tree",
-      `git has the base tree ${base} no more; hyperion replay rebuilds it`,
-    )
+  const notes: string[] = []
+  if (baseObject == null && base !== EMPTY_TREE && held.tree !== base) {
+    if (!(yield* restored(held, base)))
+      return faultOf(
+        "base_tree",
+        "base_tree",
+        `the base tree ${base} is neither in git nor stored with the log`,
+      )
+    notes.push("git has its base tree no more: it was rebuilt from the log")
+  }
   if (held.tree !== base) yield* index.readTree(base)
   held.tree = null
   const recomputed = yield* recomputeTree(index, checked)
@@ -133,7 +141,6 @@ const compareTrees = Effect.fn("operations.compareTrees")(function* (
       `base and patches give the tree ${tree}, the receipt says ${receipt.result_tree}${where === null ? "" : `; the first path that differs is ${where}`}`,
     )
   }
-  const notes: string[] = []
   if (receipt.commit !== null) {
     const parsed = commit?.type === "commit" ? parseCommit(commit.body) : null
     if (parsed === null) notes.push(`git has the commit ${receipt.commit} no more`)
@@ -141,6 +148,19 @@ const compareTrees = Effect.fn("operations.compareTrees")(function* (
       return faultOf("commit", "commit", `commit ${receipt.commit} holds another tree, ${parsed.tree}`)
   }
   return ok({ paths: methods, notes }) as Result<Compared, VerifyFault>
+})
+
+/** Git may have lost a base since (a branch rewritten, then gc): the log still has what made it. */
+const restored = Effect.fn("operations.restored")(function* (held: Held, tree: string) {
+  const git = yield* GitRepository
+  if (!held.rebuilt) {
+    held.rebuilt = true
+    const replay = new TreeReplay(`${git.ownGitDir}/objects`, git)
+    // As far as it gets: what is damaged is said of the entry that it belongs to.
+    yield* Effect.ignore(walkLandings(replay, () => {}))
+    yield* replay.flush(true)
+  }
+  return (yield* git.readObjects([tree]))[0] !== null
 })
 
 /** The first path of the landing that the receipt's tree holds otherwise; null when that tree cannot be read. */

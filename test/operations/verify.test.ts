@@ -86,16 +86,32 @@ describe("a landing is recomputed by git itself", () => {
     expect((await verifyAll(shop)).map(({ fault }) => fault)).toEqual([null, null])
   })
 
-  test("a commit that git has lost is a note, not a fault", async () => {
+  test("after git has lost commits and bases, and the queue its casts: from what was kept", async () => {
     await open()
-    await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+    await shop.enqueue([lineChange("one", 1, "ONE"), requestOf("two", { "b.txt": "b\n" })])
     await shop.drain()
     shop.commit("by hand", { "c.txt": "c\n" })
-    const base = shop.git("rev-parse", "main~2^{tree}")
-    shop.git("tag", "keep-base", shop.git("commit-tree", "-m", "base", base))
+    await shop.enqueue([requestOf("three", { "d.txt": "d\n" })])
+    await shop.drain()
     forget(shop)
-    const [verified] = await verifyAll(shop)
-    expect(verified).toMatchObject({ ok: true, notes: [expect.stringContaining("has the commit")] })
+    await tamper(shop, (db) => void db.run("DELETE FROM entry_payload"))
+    const found = await verifyAll(shop)
+    expect(found.map(({ fault }) => fault)).toEqual([null, null, null])
+    expect(found.map(({ paths }) => paths[0]!.method)).toEqual(["patch", "content", "content"])
+    expect(found[0]!.notes).toEqual([
+      "git has its base tree no more: it was rebuilt from the log",
+      expect.stringContaining("has the commit"),
+    ])
+  })
+
+  test("a base that nobody has any more is a fault", async () => {
+    await open()
+    await shop.enqueue([lineChange("one", 1, "ONE")])
+    await shop.drain()
+    shop.commit("by hand", { "c.txt": "c\n" })
+    forget(shop)
+    await tamper(shop, (db) => void db.run("DELETE FROM base_checkpoint"))
+    expect((await verifyAll(shop))[0]!.fault).toMatchObject({ code: "base_tree" })
   })
 })
 
