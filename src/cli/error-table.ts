@@ -108,7 +108,7 @@ const TABLE: Table = {
   }),
   ReplayFailed: () => ({
     code: "replay_failed",
-    hint: "hyperion audit verify and hyperion verify --all name what is damaged; --until SEQ replays up to there",
+    hint: "hyperion audit verify and hyperion verify --all name what is damaged; --until SEQ replays up to there, into another folder",
     exit: Exit.failed,
   }),
   SegmentsForeign: () => ({

@@ -4,19 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { LogExport } from "../../src/audit/LogExport.ts"
-import { contentHash } from "../../src/domain/files.ts"
-import type { Verified } from "../../src/operations/verify.ts"
-import { verify } from "../../src/operations/verify.ts"
+import { type Verified, verify } from "../../src/operations/verify.ts"
 import { Database } from "../../src/platform/Database.ts"
 import { contentHashOf, linePatch, patchOf, requestOf } from "../support/workspace.ts"
 import type { Workshop } from "../worker/workshop.ts"
 
-type Needs<E> = E extends Parameters<Workshop["run"]>[0]
-  ? E extends Effect.Effect<unknown, unknown, infer R>
-    ? R
-    : never
-  : never
-type Services = Needs<Parameters<Workshop["run"]>[0]>
+type Services = Parameters<Workshop["run"]>[0] extends Effect.Effect<unknown, unknown, infer R> ? R : never
 
 /** Runs something that writes the log out. */
 export const withLog = <A, E>(
@@ -82,5 +75,3 @@ export const forget = (shop: Workshop): void => {
   shop.git("reflog", "expire", "--expire=now", "--all")
   shop.git("gc", "--quiet", "--prune=now")
 }
-
-export { contentHash }
