@@ -26,6 +26,16 @@ export const placeAt = (files: FileOperations, from: string, to: string): "place
   }
 }
 
+/** As `link`, or where the file system has no hard links a new file with the same content. EEXIST when it is taken. */
+export const linkOrCreate = (files: FileOperations, from: string, to: string, content: string): void => {
+  try {
+    files.link(from, to)
+  } catch (error) {
+    if (!NO_LINKS.has(codeOf(error))) throw error
+    files.create(to, Buffer.from(content), 0o666)
+  }
+}
+
 export const dropName = (files: FileOperations, path: string): void => {
   if (files.stat(path)) files.unlink(path)
 }

@@ -8,7 +8,7 @@ import { fileName, openFolders, parentsOf } from "./folders.ts"
 import { holds, identityOf } from "./holds.ts"
 import type { LandingRecord, RecordedFile, RecordedWorktree } from "./LandingJournal.ts"
 import { needsRecovery } from "./move-ref.ts"
-import { dropName, type Sides, sidesOf } from "./placing.ts"
+import { dropName, linkOrCreate, type Sides, sidesOf } from "./placing.ts"
 import { makeRepair } from "./repair.ts"
 import { failedAt, type LandingDependencies } from "./surroundings.ts"
 import { nextIndex, readIndex } from "./worktree-index.ts"
@@ -51,7 +51,7 @@ export const makeRecovery = ({ git, files }: Pick<LandingDependencies, "git" | "
       files.create(lock.mark, Buffer.from(lock.content), 0o666)
     }
     try {
-      files.link(lock.mark, lock.path)
+      linkOrCreate(files, lock.mark, lock.path, lock.content)
       return "ours"
     } catch (error) {
       if ((error as { readonly code?: unknown }).code === "EEXIST") return "theirs"

@@ -7,7 +7,7 @@ import { type Displaced, makeExchange, type Undone } from "./exchange.ts"
 import { openFolders, parentsOf } from "./folders.ts"
 import type { RecordedWorktree } from "./LandingJournal.ts"
 import { makeRefMoves, needsRecovery } from "./move-ref.ts"
-import { dropName } from "./placing.ts"
+import { dropName, linkOrCreate } from "./placing.ts"
 import type { ApplyPlan } from "./plan.ts"
 import type { Staged } from "./stage.ts"
 import { failedAt, type LandingDependencies, type Look, makeSurroundings, touching } from "./surroundings.ts"
@@ -42,7 +42,7 @@ export const makeWorktreeLanding = (dependencies: LandingDependencies) => (input
   /** The lock appears complete, with our mark in it: its owner can be told at any moment. */
   const takeLock = () => {
     try {
-      files.link(lock.mark, lock.path)
+      linkOrCreate(files, lock.mark, lock.path, lock.content)
       isLocked = true
     } catch (error) {
       if (!isTaken(error)) throw error

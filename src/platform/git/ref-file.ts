@@ -10,6 +10,7 @@ import {
   readSync,
   renameSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from "node:fs"
 import { dirname } from "node:path"
@@ -99,12 +100,22 @@ const packed = (layout: RepositoryLayout, ref: string): boolean => {
 const LOCK_TRIES = 40
 const LOCK_PAUSE_MS = 5
 
+/** Where the file system has no hard links the lock is empty for an instant. */
+const makeLock = (lock: string, mine: string, content: string): void => {
+  try {
+    linkSync(mine, lock)
+  } catch (error) {
+    if (codeOf(error) !== "EPERM" && codeOf(error) !== "ENOTSUP") throw error
+    writeFileSync(lock, content, { flag: "wx" })
+  }
+}
+
 /** The lock appears complete, with our mark in it, so that a dead owner can be told from a live one. */
-const takeLock = async (lock: string, mine: string): Promise<void> => {
+const takeLock = async (lock: string, mine: string, content: string): Promise<void> => {
   mkdirSync(dirname(lock), { recursive: true })
   for (let left = LOCK_TRIES; ; left--) {
     try {
-      linkSync(mine, lock)
+      makeLock(lock, mine, content)
       return
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error
@@ -155,7 +166,7 @@ export const updateRefFile = async (
       if (durable) await flushPaths(written)
     }
     pass("ref.lock")
-    await takeLock(lock, mine)
+    await takeLock(lock, mine, contentOf(update.mark))
     isLocked = true
     if (followRef(layout, ref).oid !== expected) return false
     if (newOid === null && packed(layout, ref)) throw new RefLocked(`${ref} is packed`)
