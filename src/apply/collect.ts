@@ -21,15 +21,18 @@ export const makeCollect = ({ git, files }: Pick<LandingDependencies, "git" | "f
   /** What of a stage is not as the landing that displaced it had it, with the blob it would be. */
   const doubtful = (stageDir: string, displaced: readonly Displaced[]) => {
     const known = new Map(displaced.map((file) => [file.stored, file]))
-    const found: { readonly stored: string; readonly path: string; readonly oid: Oid }[] = []
+    const found: { readonly stored: string; readonly path: string; readonly oid: Oid | null }[] = []
     for (const name of files.stat(stageDir) === null ? [] : files.list(stageDir)) {
       const stored = `${stageDir}/${name}`
       const file = known.get(stored)
       if (file && holds(files, stored, file.before, false)) continue
       const stat = files.stat(stored)
-      if (stat === null || stat.isDirectory()) continue
-      const bytes = stat.isSymbolicLink() ? files.readLink(stored) : files.read(stored)
-      found.push({ stored, path: file?.path ?? name, oid: blobOid(bytes) })
+      if (stat === null) continue
+      const path = file?.path ?? name
+      if (stat.isSymbolicLink()) found.push({ stored, path, oid: blobOid(files.readLink(stored)) })
+      else if (stat.isFile()) found.push({ stored, path, oid: blobOid(files.read(stored)) })
+      // We stage neither folders nor special files: whoever put one in a file's place has it nowhere else.
+      else found.push({ stored, path, oid: null })
     }
     return found
   }
@@ -37,12 +40,14 @@ export const makeCollect = ({ git, files }: Pick<LandingDependencies, "git" | "f
   const collect = (stageDir: string, displaced: readonly Displaced[], rescueDir: string) =>
     Effect.gen(function* () {
       const found = yield* attempt(stageDir, () => doubtful(stageDir, displaced))
-      const stored = yield* Effect.mapError(git.readObjects(found.map(({ oid }) => oid)), failed(stageDir))
+      const oids = found.flatMap(({ oid }) => (oid === null ? [] : [oid]))
+      const objects = yield* Effect.mapError(git.readObjects(oids), failed(stageDir))
+      const known = new Set(oids.filter((_, at) => objects[at] !== null))
       return yield* attempt(stageDir, () => {
         const stage = fileName(stageDir.slice(stageDir.lastIndexOf("/") + 1))
         const rescued: string[] = []
-        for (const [at, { stored: from, path }] of found.entries()) {
-          if (stored[at] !== null) continue
+        for (const [at, { stored: from, path, oid }] of found.entries()) {
+          if (oid !== null && known.has(oid)) continue
           files.makeFolders(rescueDir)
           const kept = `${rescueDir}/${stage}-${at}-${fileName(path)}`
           files.rename(from, kept)

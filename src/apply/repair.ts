@@ -34,6 +34,15 @@ const LET_BE = new Set<unknown>(["ENOTEMPTY", "EEXIST", "EBUSY", "ENOENT", "ENOT
 
 export const makeRepair = ({ files, folders, stageDir, fileMode, contentOf }: RepairInput): Repair => {
   const left = new Set<string>()
+  /** Paths at which a folder is the landing's own doing, or undoing: nobody's file. */
+  let ownFolders: ReadonlySet<string> = new Set()
+  const learnFolders = (all: readonly Sides[]) => {
+    const submodules = all.filter((file) => file.folderBefore || file.folderAfter)
+    ownFolders = new Set([
+      ...all.flatMap((file) => parentsOf(file.path)),
+      ...submodules.map((file) => file.path),
+    ])
+  }
   const slotOf = (file: Sides) => `${stageDir}/${file.slot}`
   const oldOf = (file: Sides) => `${slotOf(file)}.old`
   const backOf = (file: Sides) => `${slotOf(file)}.back`
@@ -47,8 +56,10 @@ export const makeRepair = ({ files, folders, stageDir, fileMode, contentOf }: Re
   const is = (name: string, entry: BlobEntry | null): boolean =>
     entry !== null && holds(files, name, entry, fileMode)
 
-  const look = (name: string | null, { before, after }: Sides): Found => {
-    if (name === null || files.stat(name) === null) return "absent"
+  const look = (name: string | null, { path, before, after }: Sides): Found => {
+    const stat = name === null ? null : files.stat(name)
+    if (name === null || stat === null) return "absent"
+    if (stat.isDirectory() && ownFolders.has(path) && !name.startsWith(stageDir)) return "absent"
     if (is(name, after)) return "after"
     return is(name, before) ? "before" : "foreign"
   }
@@ -227,17 +238,19 @@ export const makeRepair = ({ files, folders, stageDir, fileMode, contentOf }: Re
     !files.stat(oldOf(file))
 
   return {
-    foreign: (all) =>
-      all
-        .filter(
-          (file) =>
-            look(at(file.path), file) === "foreign" ||
-            isTakenAway(file) ||
-            [slotOf(file), oldOf(file)].some((name) => isForeign(name, file)),
-        )
-        .map((file) => file.path),
+    foreign: (all) => {
+      learnFolders(all)
+      const found = all.filter(
+        (file) =>
+          look(at(file.path), file) === "foreign" ||
+          isTakenAway(file) ||
+          [slotOf(file), oldOf(file)].some((name) => isForeign(name, file)),
+      )
+      return found.map((file) => file.path)
+    },
     left: () => Array.from(left),
     forward: (all) => {
+      learnFolders(all)
       const wanted = wantedFolders(all)
       const gone = all.filter((file) => file.after === null)
       for (const file of gone) if (file.before) forwardDelete(file, file.before)
@@ -251,6 +264,7 @@ export const makeRepair = ({ files, folders, stageDir, fileMode, contentOf }: Re
       }
     },
     back: (all, newFolders) => {
+      learnFolders(all)
       for (const file of all.toReversed()) {
         if (file.before === null && file.after !== null) backAdd(file, file.after)
         if (file.folderAfter && !file.folderBefore) removeIfEmpty(file.path)

@@ -15,14 +15,32 @@ import type { FileOperations } from "../../src/apply/WorktreeFiles.ts"
 import type { GitRepositoryShape } from "../../src/platform/git/GitRepository.ts"
 import { type Bench, ignoreOwnFolder, makeBench, type Wanted } from "./bench.ts"
 
-const OLD = { "dir/b.txt": "b\n", "gone/deep/g.txt": "g\n", "run.sh": "r\n", "keep.txt": "k\n" }
+const OLD = {
+  "dir/b.txt": "b\n",
+  swap: "s\n",
+  "folder/in.txt": "i\n",
+  "gone/deep/g.txt": "g\n",
+  "run.sh": "r\n",
+  "keep.txt": "k\n",
+}
 const CHANGE: Readonly<Record<string, Wanted>> = {
   "dir/b.txt": "b2\n",
   "gone/deep/g.txt": null,
   "new/deep/x.txt": "x\n",
+  swap: null,
+  "swap/now/a/folder.txt": "sf\n",
+  "folder/in.txt": null,
+  folder: "a file now\n",
   "run.sh": { mode: "100755", content: "r\n" },
 }
-const NEW = { "dir/b.txt": "b2\n", "new/deep/x.txt": "x\n", "run.sh": "r\n", "keep.txt": "k\n" }
+const NEW = {
+  "swap/now/a/folder.txt": "sf\n",
+  folder: "a file now\n",
+  "dir/b.txt": "b2\n",
+  "new/deep/x.txt": "x\n",
+  "run.sh": "r\n",
+  "keep.txt": "k\n",
+}
 
 let bench: Bench
 let base: string

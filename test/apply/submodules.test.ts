@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { ApplyService } from "../../src/apply/ApplyService.ts"
+import type { LandingStep } from "../../src/apply/plan.ts"
+import type { FileOperations } from "../../src/apply/WorktreeFiles.ts"
 import { type Bench, ignoreOwnFolder, makeBench, type Wanted } from "./bench.ts"
 
 let bench: Bench
@@ -42,6 +44,36 @@ const land = (change: Readonly<Record<string, Wanted>>, before: Readonly<Record<
       return result
     }),
   )
+}
+
+class Dead extends Error {}
+
+/** Dies before the n-th file operation; null when there are fewer. */
+const dieAt = (at: number, steps: readonly LandingStep[], base: string) => {
+  const state = { calls: 0, dead: false }
+  const files = (live: FileOperations): FileOperations =>
+    Object.fromEntries(
+      Object.entries(live).map(([name, operation]) => [
+        name,
+        (...args: unknown[]) => {
+          if (name !== "close") {
+            if (state.dead || ++state.calls === at) {
+              state.dead = true
+              throw new Dead()
+            }
+          }
+          return (operation as (...all: unknown[]) => unknown)(...args)
+        },
+      ]),
+    ) as unknown as FileOperations
+  const body = Effect.gen(function* () {
+    const apply = yield* ApplyService
+    const plan = yield* apply.prepare({ base, steps })
+    const options = { landingId: "l", branch: "main", durable: false, stageDir: bench.stageDir }
+    yield* Effect.exit(apply.land(plan, { ...options, mode: "commit" }))
+    return state.dead
+  })
+  return bench.apply(body, { files })
 }
 
 const landed = async (...args: Parameters<typeof land>) => {
@@ -103,4 +135,37 @@ describe("a submodule in a checked-out branch", () => {
     })
     expect(readFileSync(`${bench.root}/sub/mine.txt`, "utf8")).toBe("mine\n")
   })
+
+  test("is all there or not at all after death at any point and a recovery", async () => {
+    bench.write({ "dir/x.txt": "x\n" })
+    const base = bench.commit("more")
+    const change = {
+      "lib/sub": at(FIRST),
+      "file.txt": at(SECOND),
+      "dir/x.txt": null,
+      dir: at(FIRST),
+      "a.txt": "a2\n",
+    }
+    const steps = bench.steps([change], base)
+    const sides = new Set<boolean>()
+    for (let point = 1; ; point++) {
+      bench.git("update-ref", "refs/heads/main", base)
+      bench.git("reset", "-q", "--hard", base)
+      bench.git("clean", "-qffd")
+      rmSync(`${bench.root}/.hyperion`, { recursive: true, force: true })
+      for (const name of readdirSync(`${bench.root}/.git`))
+        if (/lock$|hyperion/.test(name)) rmSync(`${bench.root}/.git/${name}`)
+      bench.journal.records.length = 0
+      if (!(await dieAt(point, steps, base))) break
+      const record = bench.journal.records.at(-1)
+      if (!record) continue
+      const { left } = await bench.apply(Effect.flatMap(ApplyService, (apply) => apply.recover(record)))
+      const isNew = bench.git("rev-parse", "main") !== base
+      const isFolder = existsSync(`${bench.root}/file.txt/.`)
+      const status = bench.git("status", "--porcelain")
+      expect({ point, left, status, isFolder }).toEqual({ point, left: [], status: "", isFolder: isNew })
+      sides.add(isNew)
+    }
+    expect(sides.size).toBe(2)
+  }, 60_000)
 })

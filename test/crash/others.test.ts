@@ -136,12 +136,16 @@ test("stages of the dead go; what is nowhere else is rescued; those of the livin
   stage(`2-1-b.${gone}`, "a late writer's bytes\n")
   stage(`3-1-c.${gone}.new`, "half of a fi")
   stage("4-1-d.1", "of process 1\n")
+  stage(`5-1-f.${gone}`, "a\n")
+  mkdirSync(`${shop.root}/.hyperion/stage/5-1-f.${gone}/1`)
+  writeFileSync(`${shop.root}/.hyperion/stage/5-1-f.${gone}/1/mine.txt`, "in a folder\n")
   writeFileSync(`${shop.root}/.git/hyperion-5-1-e.index`, "x")
   await other.run(recoverAtStart())
   expect(readdirSync(`${shop.root}/.hyperion/stage`)).toEqual(["4-1-d.1"])
   const rescued = readdirSync(`${shop.root}/.hyperion/rescued`)
-  expect(rescued.map((name) => readFileSync(`${shop.root}/.hyperion/rescued/${name}`, "utf8"))).toEqual([
-    "a late writer's bytes\n",
-  ])
+  const texts = rescued
+    .map((name) => `${shop.root}/.hyperion/rescued/${name}`)
+    .map((path) => readFileSync(existsSync(`${path}/mine.txt`) ? `${path}/mine.txt` : path, "utf8"))
+  expect(texts.toSorted()).toEqual(["a late writer's bytes\n", "in a folder\n"])
   expect(existsSync(`${shop.root}/.git/hyperion-5-1-e.index`)).toBe(false)
 })
