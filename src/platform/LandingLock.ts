@@ -5,10 +5,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CurrentWorkspace } from "./Workspace.ts"
 
-/** Another process is landing or recovering, and did not finish in time. */
-export class LandingBusy extends Data.TaggedError("LandingBusy")<{ readonly file: string }> {
+/** Another process is landing or recovering, and did not finish in time; or, with a `fault`, the lock is unusable. */
+export class LandingBusy extends Data.TaggedError("LandingBusy")<{
+  readonly file: string
+  readonly fault: string | null
+}> {
   override get message(): string {
-    return "another process is landing in this workspace"
+    return this.fault === null
+      ? "another process is landing in this workspace"
+      : `the landing lock ${this.file} cannot be used: ${this.fault}`
   }
 }
 
@@ -64,12 +69,15 @@ const make = Effect.gen(function* () {
     Effect.tryPromise({
       try: async () => {
         for (let left = wait; !tryLock(); left -= POLL_MS) {
-          if (left <= 0) throw new LandingBusy({ file })
+          if (left <= 0) throw new LandingBusy({ file, fault: null })
           // The kernel's lock has no bell, and a clock under test must not hold up another process.
           await Bun.sleep(POLL_MS)
         }
       },
-      catch: (error) => (error instanceof LandingBusy ? error : new LandingBusy({ file })),
+      catch: (error) => {
+        if (error instanceof LandingBusy) return error
+        return new LandingBusy({ file, fault: error instanceof Error ? error.message : String(error) })
+      },
     })
 
   return LandingLock.of({

@@ -149,3 +149,12 @@ test("stages of the dead go; what is nowhere else is rescued; those of the livin
   expect(texts.toSorted()).toEqual(["a late writer's bytes\n", "in a folder\n"])
   expect(existsSync(`${shop.root}/.git/hyperion-5-1-e.index`)).toBe(false)
 })
+
+test("a lock that cannot be used says so instead of blaming another process", async () => {
+  const [id] = await shop.enqueue([requestOf("T-1", { "n.txt": "n\n" })])
+  mkdirSync(`${shop.root}/.hyperion/landing.lock`)
+  await shop.drain()
+  const row = await shop.entry(id!)
+  expect(row.state).toBe("verified")
+  expect(row.reason).toContain("landing.lock cannot be used")
+})
