@@ -164,7 +164,7 @@ const make = Effect.fn("GitRepository.make")(function* (options: GitRepositoryOp
     catch: storing("prepare", cacheDir),
   })
   const reader = yield* Effect.acquireRelease(
-    Effect.sync(() => makeObjectReader(ownGitDir, env)),
+    Effect.sync(() => makeObjectReader(ownGitDir, env, [layout.objectDir, `${ownGitDir}/objects`])),
     (open) => Effect.sync(() => open.close()),
   )
   const objects = makeObjectAccess(reader)

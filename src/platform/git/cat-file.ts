@@ -1,4 +1,5 @@
 import { type GitFailed, ObjectUnreadable } from "./errors.ts"
+import { readLoose } from "./loose.ts"
 import type { GitObject, ObjectType, Oid } from "./objects.ts"
 import { type Environment, GUARDED, gitEnvironment, spawnError } from "./process.ts"
 
@@ -54,9 +55,16 @@ const makeParser = (answer: (object: GitObject | null) => void) => {
   }
 }
 
+/** As long as git was not started, so few objects are looked for among the loose ones first. */
+const FEW = 8
+
 const ARGS = ["cat-file", "--batch"]
 
-export const makeObjectReader = (ownGitDir: string, env: Environment): ObjectReader => {
+export const makeObjectReader = (
+  ownGitDir: string,
+  env: Environment,
+  looseDirs: readonly string[] = [],
+): ObjectReader => {
   let waiting: Waiting[] = []
   let served = 0
   let child: Bun.Subprocess<"pipe", "pipe", "ignore"> | null = null
@@ -128,6 +136,10 @@ export const makeObjectReader = (ownGitDir: string, env: Environment): ObjectRea
     read: (oids) => {
       if (oids.length === 0) return Promise.resolve([])
       if (closed) return Promise.reject(spawnError(ARGS, "closed"))
+      if (child === null && oids.length <= FEW) {
+        const loose = oids.map((oid) => readLoose(looseDirs, oid))
+        if (loose.every((object) => object !== null)) return Promise.resolve(loose)
+      }
       const requests: Waiting[] = []
       const answers = oids.map(
         (oid) =>
