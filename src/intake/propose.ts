@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import type { Change, ChangeRequest } from "../domain/change-request.ts"
 import type { TaskId } from "../domain/ids.ts"
 import { makeObjectReader, type ObjectReader } from "../platform/git/cat-file.ts"
@@ -53,19 +52,34 @@ const READ_AHEAD = 64
 const DIFFS_AHEAD = 8
 
 /**
- * The commits of a range as change requests: first-parent history, oldest first, a merge as its difference to its first
+ * Hands the commits of a range to `visit` as change requests, one after the other: first-parent history, oldest first, a merge as its difference to its first
  * parent, chained by `depends_on`. Exactly git's own patches; five git processes however long the history; at most a
  * few commits in memory. The same range gives the same bytes.
  */
-export const propose = (input: ProposeInput): Stream.Stream<Proposal, ProposeFailed | GitFailed> =>
-  Stream.unwrap(
-    Effect.map(readHistory(input, input.range), (revisions) =>
-      Stream.fromAsyncIterable(proposals(input, revisions), (error) => {
-        if (error instanceof ProposeFailed || error instanceof GitFailed) return error
-        throw error
-      }),
+export const propose = <E, R>(
+  input: ProposeInput,
+  visit: (proposal: Proposal) => Effect.Effect<void, E, R>,
+): Effect.Effect<void, ProposeFailed | GitFailed | E, R> =>
+  Effect.flatMap(readHistory(input, input.range), (revisions) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => proposals(input, revisions)),
+      (made) =>
+        Effect.gen(function* () {
+          for (;;) {
+            const next = yield* Effect.tryPromise({ try: () => made.next(), catch: told })
+            if (next.done) return
+            yield* visit(next.value)
+          }
+        }),
+      // Closes the git processes, also when the visitor stops early.
+      (made) => Effect.promise(() => made.return()),
     ),
   )
+
+const told = (error: unknown): ProposeFailed | GitFailed => {
+  if (error instanceof ProposeFailed || error instanceof GitFailed) return error
+  throw error
+}
 
 async function* proposals(input: ProposeInput, revisions: readonly Oid[]): AsyncGenerator<Proposal, void> {
   const objects = makeObjectReader(input.gitDir, input.env)

@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import type { Document } from "../intake/documents.ts"
 import { type Proposal, type ProposeInput, propose } from "../intake/propose.ts"
 import { type ProposeWorktreeInput, proposeWorktree } from "../intake/propose-worktree.ts"
@@ -22,10 +21,18 @@ const counted = (summary: ProposeSummary, proposal: Proposal): ProposeSummary =>
 }
 
 /** Hands each change request of a range to `write`, oldest first, as it is made. */
-export const proposeEach = <E>(input: ProposeInput, write: (proposal: Proposal) => Effect.Effect<void, E>) =>
-  Stream.runFoldEffect(propose(input), NOTHING, (summary, proposal) =>
-    Effect.as(write(proposal), counted(summary, proposal)),
-  )
+export const proposeEach = <E, R>(
+  input: ProposeInput,
+  write: (proposal: Proposal) => Effect.Effect<void, E, R>,
+) =>
+  Effect.gen(function* () {
+    let summary = NOTHING
+    yield* propose(input, (proposal) => {
+      summary = counted(summary, proposal)
+      return write(proposal)
+    })
+    return summary
+  })
 
 /** Documents enqueued at once: bounds what is in memory. */
 const CHUNK = 100
@@ -33,26 +40,28 @@ const CHUNK = 100
 /** Queues the change requests of a range as they are made. */
 export const proposeAndSubmit = Effect.fn("operations.proposeAndSubmit")(function* (input: ProposeInput) {
   const results: Submission[] = []
-  const summary = yield* propose(input).pipe(
-    Stream.grouped(CHUNK),
-    Stream.runFoldEffect(NOTHING, (before, chunk) =>
-      Effect.gen(function* () {
-        const proposals = Array.from(chunk)
-        const documents = proposals.map(
-          (proposal, index): Document => ({
-            kind: "change_request",
-            index: before.proposed + index,
-            where: proposal.revision,
-            // The reader's own documents are plain JSON values; a change request is one.
-            value: proposal.change_request as unknown as Record<string, unknown>,
-          }),
-        )
-        results.push(...(yield* submit(documents, { supersede: false, dryRun: false, tasks: "open" })))
-        return proposals.reduce(counted, before)
-      }),
-    ),
-  )
+  let waiting: Document[] = []
+  const flush = Effect.suspend(() => {
+    const documents = waiting
+    waiting = []
+    return Effect.map(submit(documents, { supersede: false, dryRun: false, tasks: "open" }), (done) => {
+      results.push(...done)
+    })
+  })
+  const summary = yield* proposeEach(input, (proposal) => {
+    waiting.push(documentOf(proposal, results.length + waiting.length))
+    return waiting.length < CHUNK ? Effect.void : flush
+  })
+  yield* flush
   return { summary, results }
+})
+
+const documentOf = ({ revision, change_request }: Proposal, index: number): Document => ({
+  kind: "change_request",
+  index,
+  where: revision,
+  // The reader's own documents are plain JSON values; a change request is one.
+  value: change_request as unknown as Record<string, unknown>,
 })
 
 /** The uncommitted edits of a working tree as a document; null when there are none. */

@@ -3,7 +3,6 @@ import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Stream from "effect/Stream"
 import { ChangeRequest, payloadBytes } from "../../src/domain/change-request.ts"
 import { sha256Hex } from "../../src/domain/hash.ts"
 import { parseDocument } from "../../src/domain/parse-document.ts"
@@ -458,13 +457,14 @@ describe("what cannot be proposed", () => {
   const failure = async (over: Partial<ProposeInput>) => {
     const result = await Effect.runPromise(
       Effect.either(
-        Stream.runDrain(
-          propose({
+        propose(
+          {
             gitDir: repository.gitDir,
             env: { PATH: process.env["PATH"] },
             range: { kind: "ref", ref: "main", landing: null },
             ...over,
-          }),
+          },
+          () => Effect.void,
         ),
       ),
     )
@@ -514,15 +514,23 @@ describe("what cannot be proposed", () => {
       repository,
       Array.from({ length: 100 }, (_, index) => ({ files: { a: file(`${index}\n`) } })),
     )
-    const first = await Effect.runPromise(
-      Stream.runHead(
-        propose({
-          gitDir: repository.gitDir,
-          env: { PATH: process.env["PATH"] },
-          range: { kind: "ref", ref: "main", landing: null },
-        }),
+    let seen = 0
+    const stopped = await Effect.runPromise(
+      Effect.flip(
+        propose(
+          {
+            gitDir: repository.gitDir,
+            env: { PATH: process.env["PATH"] },
+            range: { kind: "ref", ref: "main", landing: null },
+          },
+          () => {
+            seen++
+            return Effect.fail("enough" as const)
+          },
+        ),
       ),
     )
-    expect(first._tag).toBe("Some")
+    expect(stopped).toBe("enough")
+    expect(seen).toBe(1)
   })
 })

@@ -1,9 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { payloadBytes } from "../../src/domain/change-request.ts"
 import { type Proposal, type ProposeInput, propose } from "../../src/intake/propose.ts"
 
@@ -92,17 +90,14 @@ export const collect = (
   over: Partial<ProposeInput> = {},
 ): Promise<readonly Proposal[]> =>
   Effect.runPromise(
-    Effect.map(
-      Stream.runCollect(
-        propose({
-          gitDir: repository.gitDir,
-          env: ENV,
-          range: { kind: "ref", ref: "main", landing: null },
-          ...over,
-        }),
-      ),
-      Chunk.toReadonlyArray,
-    ),
+    Effect.gen(function* () {
+      const proposals: Proposal[] = []
+      yield* propose(
+        { gitDir: repository.gitDir, env: ENV, range: { kind: "ref", ref: "main", landing: null }, ...over },
+        (proposal) => Effect.sync(() => void proposals.push(proposal)),
+      )
+      return proposals
+    }),
   )
 
 /** Applies each proposal's patches with `git apply` and returns the tree after each, starting from `base`. */
