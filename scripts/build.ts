@@ -1,5 +1,6 @@
 /**
- * Compiles dist/hyperion and proves it. `--no-smoke` skips the proof, `--outfile FILE` writes elsewhere.
+ * Compiles dist/hyperion and proves it. `--no-smoke` skips the proof, `--outfile FILE` writes elsewhere,
+ * `--sourcemap` makes traces (HYPERION_LOG=debug) name files and lines of the source.
  * Exit 0 only when the binary exists, carries no path of this machine and passed its smoke test.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
@@ -32,7 +33,7 @@ const occurrences = (file: string, text: string): number => {
 }
 
 /** Returns the path of the binary. */
-const compileInto = (folder: string, version: string): string => {
+const compileInto = (folder: string, version: string, sourcemap: boolean): string => {
   const binary = join(folder, "hyperion")
   const run = Bun.spawnSync(
     [
@@ -43,7 +44,10 @@ const compileInto = (folder: string, version: string): string => {
       "--bytecode",
       "--format=esm",
       "--splitting",
-      "--sourcemap",
+      // Deeper functions are compiled when they are first called: 0.6 MB less, `enqueue` takes 1.08x.
+      "--bytecode-depth=2",
+      // 1.3 MB. Builds are reproducible, so a trace of a released binary is read with a build of the same commit.
+      ...(sourcemap ? ["--sourcemap"] : []),
       "--no-compile-autoload-dotenv",
       "--no-compile-autoload-bunfig",
       // A command lives for tens of milliseconds, in which compiling cost half of its CPU: with 100 times the usual
@@ -67,29 +71,33 @@ const compileInto = (folder: string, version: string): string => {
   return binary
 }
 
-const compile = (outfile: string): void => {
+const compile = (outfile: string, sourcemap: boolean): void => {
   const pkg = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
   const wanted = `bun@${Bun.version}`
   if (pkg.packageManager !== wanted) {
     throw new BuildFailed(`this is ${wanted}, the project is pinned to ${pkg.packageManager}`)
   }
-  // Bun can exit 0 without writing a file, so an older binary must not pass for the new one. It also leaves a copy
-  // of every source map beside the binary that already holds them.
+  // Bun can exit 0 without writing a file, so an older binary must not pass for the new one. With
+  // --sourcemap it also leaves a copy of every map beside the binary that already holds them.
   mkdirSync(dirname(outfile), { recursive: true })
   const folder = mkdtempSync(join(dirname(outfile), ".build-"))
   try {
-    renameSync(compileInto(folder, pkg.version), outfile)
+    renameSync(compileInto(folder, pkg.version, sourcemap), outfile)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
 const { values } = parseArgs({
-  options: { "no-smoke": { type: "boolean" }, outfile: { type: "string", default: "dist/hyperion" } },
+  options: {
+    "no-smoke": { type: "boolean" },
+    outfile: { type: "string", default: "dist/hyperion" },
+    sourcemap: { type: "boolean", default: false },
+  },
 })
 const outfile = resolve(root, values.outfile)
 try {
-  compile(outfile)
+  compile(outfile, values.sourcemap)
   const problems = values["no-smoke"] ? [] : await smoke(outfile)
   if (problems.length > 0) throw new BuildFailed(`smoke test:\n  ${problems.join("\n  ")}`)
   console.log(
