@@ -78,6 +78,13 @@ export const COMMANDS: CommandTable = {
   reject: { summary: "Refuse a change, with the reason", load: () => import("./commands/reject.ts") },
   requeue: { summary: "Put a failed entry back", load: () => import("./commands/requeue.ts") },
   cancel: { summary: "Withdraw an entry that has not landed", load: () => import("./commands/cancel.ts") },
+  hold: {
+    summary: "Keep entries from being worked on and from landing",
+    load: () => import("./commands/hold.ts"),
+  },
+  release: { summary: "Let held entries go on", load: () => import("./commands/release.ts") },
+  freeze: { summary: "Stop all landings, with the reason", load: () => import("./commands/freeze.ts") },
+  thaw: { summary: "Let landings begin again", load: () => import("./commands/thaw.ts") },
   blame: {
     summary: "Say where a line comes from: entry, prompt, approver, guard logs",
     load: () => import("./commands/blame.ts"),

@@ -7,6 +7,8 @@ import type { LogRecord } from "../audit/segment.ts"
 import { type CastPayload, expiresAt } from "../domain/cast.ts"
 import { TERMINAL } from "../domain/entry.ts"
 import type { Receipt } from "../domain/receipt.ts"
+import { DROP_META, SET_META } from "../platform/meta.sql.ts"
+import { SET_HELD } from "../queue/flags.sql.ts"
 import {
   COUNT_BLOCKERS,
   DROP_LETTERS,
@@ -39,6 +41,8 @@ interface Traces {
 
 const AGING_MS = 300_000
 const VOIDING = new Set(["superseded", "cancelled", "rejected"])
+/** Events that change nothing of the entry's own. */
+const NOTES = new Set(["lease_lost", "approval_recorded", "renewed", "held", "released"])
 const DECIDING = new Set(["approved", "approval_recorded", "rejected"])
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
@@ -122,10 +126,17 @@ export class QueueReplay {
     const id = row.entry_id
     if (id !== null && row.event === "enqueued") this.enqueue(db, id, row, data)
     if (DECIDING.has(row.event)) this.decide(db, row, data)
+    if (row.event === "frozen")
+      db.query(SET_META).run(
+        "freeze",
+        JSON.stringify({ actor: row.actor, reason: data["reason"], at: row.at }),
+      )
+    if (row.event === "thawed") db.query(DROP_META).run("freeze")
     const traces = id === null ? undefined : this.traces.get(id)
     if (id === null || !traces) return
-    // A renewal that failed and an approval that waits change nothing of the entry's own.
-    if (row.event !== "lease_lost" && row.event !== "approval_recorded" && row.event !== "renewed") {
+    if (row.event === "held" || row.event === "released")
+      db.query(SET_HELD).run(id, row.event === "held" ? 1 : 0)
+    if (!NOTES.has(row.event)) {
       traces.at = row.at
       traces.code = text(data["code"])
       traces.reason = text(data["reason"])

@@ -8,6 +8,7 @@ import { parseVerificationBody } from "../domain/verification.ts"
 import { questionsOf } from "../engineer/questions.ts"
 import { RequestStore } from "../intake/RequestStore.ts"
 import type { Attention } from "../queue/attention.ts"
+import { holdOf } from "../queue/hold.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import { approvalsOf, verificationOf } from "../queue/read.ts"
@@ -36,6 +37,7 @@ export interface Needs {
   }[]
   readonly conflicts: readonly (Need & { readonly agent: string })[]
   readonly dead_letters: readonly (Need & { readonly agent: string; readonly reason_class: string })[]
+  readonly held: readonly (Need & { readonly by: string; readonly since: string })[]
   readonly blocked: readonly (Need & { readonly code: string })[]
   readonly expired_leases: readonly (Need & {
     readonly state: EntryState
@@ -74,6 +76,19 @@ export const needsOf = Effect.fn("operations.needsOf")(function* (
       message: row.error,
       next: `hyperion why ${row.entry_id}`,
     })),
+    held: yield* queue.read((db) =>
+      found.held.map((row) => {
+        const hold = holdOf(db, row)
+        return {
+          entry_id: row.id,
+          task_id: row.task_id,
+          by: hold?.actor ?? "",
+          since: toTimestamp(hold?.at ?? row.updated_at),
+          message: `held by ${hold?.actor ?? "somebody"}: ${hold?.reason ?? "no reason is recorded"}`,
+          next: `hyperion release ${row.id}`,
+        }
+      }),
+    ),
     blocked: found.blocked.map((row) => ({
       entry_id: row.id,
       task_id: row.task_id,

@@ -8,6 +8,7 @@ import { GitRepository } from "../platform/git/GitRepository.ts"
 import type { PolicySource } from "../platform/PolicyStore.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { attention } from "../queue/attention.ts"
+import { type Freeze, freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { depth, receiptOf } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
@@ -48,6 +49,8 @@ export interface StatusReport {
     readonly commit: string | null
     readonly at: string
   } | null
+  /** Landings are stopped; null when they may begin. */
+  readonly freeze: { readonly by: string; readonly reason: string; readonly since: string } | null
   readonly needs: Needs
   readonly findings: readonly Finding[]
 }
@@ -59,6 +62,7 @@ export const status = Effect.fn("operations.status")(function* () {
   const now = yield* Clock.currentTimeMillis
   const { head, base, findings } = yield* surroundings
   const found = yield* queue.read((db) => attention(db, now, SHOWN))
+  const freeze = yield* queue.read(freezeOf)
   const policy = base?.policy.policy ?? null
   return {
     workspace: { root, database: databaseFile },
@@ -96,9 +100,17 @@ export const status = Effect.fn("operations.status")(function* () {
             commit: receiptOf(db, found.lastLanding!.entry_id)?.commit ?? null,
             at: toTimestamp(found.lastLanding!.at),
           })),
+    freeze: freeze && { by: freeze.actor, reason: freeze.reason, since: toTimestamp(freeze.at) },
     needs: yield* needsOf(found, policy, SHOWN),
-    findings,
+    findings: freeze ? [frozenFinding(freeze), ...findings] : findings,
   } satisfies StatusReport
+})
+
+const frozenFinding = (freeze: Freeze): Finding => ({
+  code: "frozen",
+  level: "warning",
+  message: freezeText(freeze),
+  next: "hyperion thaw",
 })
 
 /** HEAD, base and policy as far as they can be read; what cannot becomes a finding. */

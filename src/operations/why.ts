@@ -2,6 +2,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import { parseVerificationBody } from "../domain/verification.ts"
+import { freezeOf, freezeText } from "../queue/freeze.ts"
+import { holdOf, isHoldable } from "../queue/hold.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import {
@@ -47,7 +49,7 @@ type Db = Parameters<typeof receiptOf>[0]
 type Said = Pick<Explanation, "code" | "message" | "evidence" | "next"> & { readonly position?: number }
 
 const explain = (db: Db, row: EntryRow, now: Millis): Explanation => {
-  const { position = null, evidence, ...said } = reasonOf(db, row, now)
+  const { position = null, evidence, ...said } = flagged(db, row, reasonOf(db, row, now))
   return {
     id: row.id,
     task_id: row.task_id,
@@ -56,6 +58,24 @@ const explain = (db: Db, row: EntryRow, now: Millis): Explanation => {
     evidence: linesOf(evidence),
     position,
   }
+}
+
+/** A hold and a freeze stand before every other reason of what has not begun to land. */
+const flagged = (db: Db, row: EntryRow, said: Said): Said => {
+  if (!isHoldable(row.state)) return said
+  const hold = holdOf(db, row)
+  if (hold)
+    return {
+      ...said,
+      code: "held",
+      message: `held by ${hold.actor} at ${toTimestamp(hold.at)}: ${hold.reason}`,
+      evidence: [`otherwise: ${said.message}`, ...said.evidence],
+      next: `hyperion release ${row.id}`,
+    }
+  const freeze = freezeOf(db)
+  if (!freeze) return said
+  if (row.state !== "verified") return { ...said, evidence: [...said.evidence, freezeText(freeze)] }
+  return { ...said, code: "frozen", message: freezeText(freeze), next: "hyperion thaw" }
 }
 
 /** One line an item: a log's tail is many. */
@@ -150,7 +170,6 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
 
 const whyPending = (db: Db, row: EntryRow): Said => {
   const evidence = row.reason === null ? [] : [row.reason]
-  if (row.held) return { code: "held", message: "a person holds it", evidence, next: null }
   if (row.blockers > 0) {
     const blockers = dependenciesOf(db, row.id).filter((on) => on.state !== "applied")
     const stuck = blockers.find((on) => ["failed", "conflict", "cancelled"].includes(on.state))

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { Operator } from "../platform/Operator.ts"
+import { freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { depth } from "../queue/read.ts"
 import { runWorker, type WorkerOptions } from "../worker/run.ts"
@@ -17,12 +18,24 @@ const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions,
   })
 })
 
-/** Every five seconds one line of where the queue stands, until interrupted. */
+/** Why no landing begins, as one line; null while they do. */
+const frozen = Effect.flatMap(QueueService, (queue) =>
+  queue.read((db) => {
+    const freeze = freezeOf(db)
+    return freeze && freezeText(freeze)
+  }),
+)
+
+/** Every five seconds one line of where the queue stands, until interrupted; a freeze as soon as it is seen. */
 const progress = (write: (line: string) => void) =>
   Effect.gen(function* () {
     const queue = yield* QueueService
     let before = { at: yield* Clock.currentTimeMillis, applied: (yield* queue.counts()).applied }
+    let told: string | null = null
     for (;;) {
+      const now = yield* frozen
+      if (now !== told) write(now === null ? "[thawed] landings begin again" : `[frozen] ${now}`)
+      told = now
       yield* Effect.sleep(PROGRESS_MS)
       const counts = yield* queue.counts()
       const at = yield* Clock.currentTimeMillis
@@ -45,4 +58,4 @@ const standing = Effect.map(
       .map((state) => `${counts[state]} ${state.replaceAll("_", " ")}`),
 )
 
-export const work = { run, progress, standing }
+export const work = { run, progress, standing, frozen }

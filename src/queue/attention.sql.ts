@@ -1,7 +1,8 @@
 /** Through the proofs: there is one for each entry between its guards and its landing, and hardly any other. */
 export const AWAITING_APPROVAL = `SELECT e.* FROM verification v JOIN entry e ON e.id = v.entry_id
   WHERE e.state = 'awaiting_approval' ORDER BY v.entry_id LIMIT ? + 0`
-export const BLOCKED = `SELECT * FROM entry WHERE state = 'verified' AND reason_code IS NOT NULL
+/** A freeze is said once, not by every entry that waits for its end. */
+export const BLOCKED = `SELECT * FROM entry WHERE state = 'verified' AND reason_code != 'frozen'
   ORDER BY rank, id LIMIT ? + 0`
 export const LATER_OF_TASK = "SELECT id FROM entry WHERE task_id = ? AND id > ? LIMIT 1"
 /** From the newest row back: as far as nothing has landed since. */

@@ -3,6 +3,7 @@ import type { EntryState, StateCounts } from "../domain/entry.ts"
 import type { Millis } from "../domain/time.ts"
 import { auditHead } from "../platform/audit-append.sql.ts"
 import { AWAITING_APPROVAL, BLOCKED, LAST_LANDING, LATER_OF_TASK } from "./attention.sql.ts"
+import { heldEntries } from "./hold.ts"
 import { type EntryRow, EXPIRED_LEASES } from "./queue.sql.ts"
 import { type DeadLetterRow, deadLetters, listEntries } from "./read.ts"
 
@@ -17,6 +18,8 @@ export interface Attention {
   readonly deadLetters: readonly DeadLetterRow[]
   /** Held by workers that are gone: `in_progress`, and landings that were begun. */
   readonly abandoned: readonly EntryRow[]
+  /** Undecided entries that a person holds. */
+  readonly held: readonly EntryRow[]
   readonly lastLanding: { readonly entry_id: number; readonly at: Millis } | null
 }
 
@@ -47,6 +50,7 @@ export const attention = (db: Database, at: Millis, limit: number): Attention =>
         ? []
         : db.query<EntryRow, [number, number]>(EXPIRED_LEASES).all(at, limit)),
     ],
+    held: heldEntries(db, limit),
     lastLanding:
       counts.applied === 0 ? null : db.query<{ entry_id: number; at: number }, []>(LAST_LANDING).get(),
   }

@@ -3,6 +3,7 @@ import { isLive } from "../domain/entry.ts"
 import type { Presence } from "../domain/policy.ts"
 import type { Millis } from "../domain/time.ts"
 import { auditAppender } from "../platform/audit-append.sql.ts"
+import { freezeOf } from "./freeze.ts"
 import type { Lease } from "./lease.ts"
 import { payloadOf } from "./lease.ts"
 import {
@@ -175,7 +176,7 @@ export const baseMoved = (
 
 /**
  * Claims a verified entry for landing. `null` when somebody else was faster, its time to live is over, or something it
- * depends on is neither landing nor landed.
+ * depends on is neither landing nor landed, it is held, or the queue is frozen.
  */
 export const claimProven = (
   db: Database,
@@ -187,6 +188,7 @@ export const claimProven = (
   const row = entryRow(db, id)
   if (row?.state !== "verified" || row.held || row.expires_at <= at || openDependencies(db, row) > 0)
     return null
+  if (freezeOf(db)) return null
   const audit = auditAppender(db, at)
   const cast = payloadOf(db, id)
   if (cast?.checksum !== row.checksum) {

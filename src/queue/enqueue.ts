@@ -8,6 +8,7 @@ import { type Millis, toTimestamp } from "../domain/time.ts"
 import type { Violation } from "../domain/violation.ts"
 import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
 import { repointDependents, resolveDependencies } from "./dependencies.ts"
+import { inheritHold } from "./hold.ts"
 import {
   AGENT_CLOCK,
   COUNT_UP,
@@ -216,6 +217,8 @@ const enqueueOne = (
     },
     move: { from: null, to: "pending" },
   })
+  const held = replaced.find((row) => row.held)
+  if (held) inheritHold(db, audit, held, id)
   return { outcome: "queued", entryId: id, superseded: replaced.map((row) => row.id) }
 }
 

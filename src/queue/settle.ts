@@ -5,6 +5,7 @@ import type { FailureReport, Receipt } from "../domain/receipt.ts"
 import type { Millis } from "../domain/time.ts"
 import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
 import { recountBlockers } from "./dependencies.ts"
+import { freezeOf, freezeText } from "./freeze.ts"
 import type { Lease } from "./lease.ts"
 import {
   DROP_VERIFICATION,
@@ -75,7 +76,8 @@ export type Settlement =
 export interface Settled {
   /**
    * Entries whose outcome was not written: the lease is no longer held; or the entry may not start landing, because its
-   * time to live is over (it failed) or a dependency is not landing with it (it waits again). None of them may land.
+   * time to live is over (it failed), or because it is held, the queue is frozen or a dependency is not landing with
+   * it (it waits again). None of them may land.
    */
   readonly lost: readonly number[]
 }
@@ -110,14 +112,22 @@ const mayNotLand = (db: Database, audit: AuditAppender, row: EntryRow, at: Milli
     expire(db, audit, row, at, actor)
     return true
   }
-  if (openDependencies(db, row) === 0) return false
-  move(db, audit, row, "given_back", {
-    actor,
-    at,
-    reason: { code: "dependency_open", text: "something it depends on is not landing with it" },
-    attempts: row.attempts - 1,
-  })
+  const reason = standingInTheWay(db, row)
+  if (reason === null) return false
+  move(db, audit, row, "given_back", { actor, at, reason, attempts: row.attempts - 1 })
   return true
+}
+
+const standingInTheWay = (
+  db: Database,
+  row: EntryRow,
+): { readonly code: string; readonly text: string } | null => {
+  if (row.held) return { code: "held", text: "a person holds it" }
+  const freeze = freezeOf(db)
+  if (freeze) return { code: "frozen", text: freezeText(freeze) }
+  return openDependencies(db, row) === 0
+    ? null
+    : { code: "dependency_open", text: "something it depends on is not landing with it" }
 }
 
 /** Dependencies that are neither landing nor landed. */

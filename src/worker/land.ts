@@ -6,6 +6,7 @@ import type { ApplyPlan } from "../apply/plan.ts"
 import type { GuardOutput } from "../domain/guard.ts"
 import { LandingLock } from "../platform/LandingLock.ts"
 import { claimProven } from "../queue/decide.ts"
+import { freezeOf, freezeText } from "../queue/freeze.ts"
 import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { type Settlement, settleAll } from "../queue/settle.ts"
@@ -70,6 +71,9 @@ const landLocked = Effect.fn("worker.landLocked")(function* (
   // Somebody who died in a landing holds the index lock yet, and may have left files half way.
   const { blocked } = yield* recoverOpen()
   if (blocked !== null) return yield* hold(request, "recovery_blocked", blocked, entries)
+  // Said here, because the transaction that begins the landing only refuses.
+  const freeze = yield* (yield* QueueService).read(freezeOf)
+  if (freeze) return yield* hold(request, "frozen", freezeText(freeze), entries)
   const apply = yield* ApplyService
   const book = yield* LandingBook
   const stages = yield* StageKeeper

@@ -4,6 +4,7 @@ import * as Random from "effect/Random"
 import type { GuardOutput } from "../domain/guard.ts"
 import type { FailureReport } from "../domain/receipt.ts"
 import { parseVerificationBody } from "../domain/verification.ts"
+import { freezeOf, freezeText } from "../queue/freeze.ts"
 import type { Lease } from "../queue/lease.ts"
 import { payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
@@ -106,25 +107,33 @@ const workOn = Effect.fn("worker.workOn")(function* (
     settlements.push({ to: "awaiting_approval", lease: entry.lease, verification, reason })
     happenings.push(happening(entry.lease, "waiting", reason.code, `waits for ${reason.text}`))
   }
-  const { mode } = base.policy.policy.landing
-  if (mode === "preview")
+  const stay = yield* staysProven(base)
+  if (stay !== null)
     for (const entry of considered.ready) {
       const own = yield* planOn(base, [entry])
       const tree = own.ok ? (own.value?.tipTree ?? base.tree) : base.tree
-      const reason = { code: mode, text: `landing.mode is ${mode}: it is proven and stays as it is` }
+      const reason = { code: stay.code, text: `it is proven and stays as it is: ${stay.text}` }
       settlements.push({
         to: "verified",
         lease: entry.lease,
         verification: verificationOf(entry, base, tree, outputs, flags),
         reason,
       })
-      happenings.push(happening(entry.lease, "waiting", mode, reason.text))
+      happenings.push(happening(entry.lease, "waiting", stay.code, reason.text))
     }
   if (settlements.length > 0) yield* queue.settle(settlements)
-  if (mode === "preview" || considered.ready.length === 0) return { happenings, busy: true } satisfies Turn
+  if (stay !== null || considered.ready.length === 0) return { happenings, busy: true } satisfies Turn
   const { ready, plan } = considered
   const outcome = yield* landChain({ base, entries: ready, plan, outputs, flags, from: "leased" })
   return { happenings: [...happenings, ...outcome.happenings], busy: true } satisfies Turn
+})
+
+/** Why nothing lands just now, however well it is proven; null when it may. */
+const staysProven = Effect.fn("worker.staysProven")(function* (base: Base) {
+  if (base.policy.policy.landing.mode === "preview")
+    return { code: "preview", text: "landing.mode is preview" }
+  const freeze = yield* Effect.flatMap(QueueService, (queue) => queue.read(freezeOf))
+  return freeze && { code: "frozen", text: freezeText(freeze) }
 })
 
 const proveEntry = Effect.fn("worker.proveEntry")(function* (
@@ -163,11 +172,12 @@ export const provenTurn = Effect.fn("worker.provenTurn")(function* (
   )
   const rows = yield* queue.read((db) => inOrder(ready, (id) => dependenciesOf(db, id)))
   if (rows.length === 0) return { ...IDLE, blocked: [] as readonly number[] }
-  if (policy.landing.mode === "preview") {
-    const text = "landing.mode is preview: it is proven and approved, and stays as it is"
+  const stay = yield* staysProven(base)
+  if (stay !== null) {
+    const text = `it is proven and approved, and stays as it is: ${stay.text}`
     yield* queue.explain(
       rows.map((row) => row.id),
-      { code: "preview", text },
+      { code: stay.code, text },
     )
     return { ...IDLE, blocked: [] as readonly number[] }
   }

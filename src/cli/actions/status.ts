@@ -136,6 +136,7 @@ const needLines = ({ needs, counts }: StatusReport): readonly Piece[] => {
     ...needs.dead_letters.flatMap((need) =>
       line("failed", "red", `${entry(need)}, ${need.reason_class}`, need.message, need.next),
     ),
+    ...needs.held.flatMap((need) => line("held", "yellow", entry(need), need.message, need.next)),
     ...needs.blocked.flatMap((need) => line("blocked", "yellow", entry(need), need.message, need.next)),
     ...needs.expired_leases.flatMap((need) =>
       line("stalled", "yellow", entry(need), need.message, need.next),

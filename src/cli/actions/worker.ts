@@ -46,8 +46,14 @@ export const worker = (context: CommandContext<WorkerArgs>) =>
       })
       yield* Fiber.interrupt(progress)
       if (output.format === "json")
-        output.json({ schema_version: 1, summary: counts(summary), entries: summary.entries })
-      else if (output.format === "text") output.data(closing(summary, yield* work.standing))
+        output.json({
+          schema_version: 1,
+          summary: counts(summary),
+          entries: summary.entries,
+          frozen: yield* work.frozen,
+        })
+      else if (output.format === "text")
+        output.data(closing(summary, yield* work.standing, yield* work.frozen))
       return args.failOnError && summary.failed + summary.conflict > 0 ? Exit.failed : (Exit.ok as ExitCode)
     }),
   )
@@ -59,12 +65,17 @@ const line = ({ outcome, entry_id, task_id, message, code }: Happening): readonl
 
 const counts = ({ entries: _, ...numbers }: WorkerSummary) => numbers
 
-const closing = (summary: WorkerSummary, standing: readonly string[]): readonly Piece[] => {
+const closing = (
+  summary: WorkerSummary,
+  standing: readonly string[],
+  frozen: string | null,
+): readonly Piece[] => {
   const parts = Object.entries(counts(summary))
     .filter(([name, n]) => n > 0 || name === "landed")
     .map(([name, n]) => `${n} ${name}`)
   return [
     styled("bold", parts.join(", ")),
     ...(standing.length > 0 ? [`; in the queue: ${standing.join(", ")} (hyperion status)`] : []),
+    ...(frozen === null ? [] : ["; ", styled("yellow", visibleLine(frozen)), " (hyperion thaw)"]),
   ]
 }
