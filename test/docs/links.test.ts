@@ -18,6 +18,7 @@ const PAGES = [
   "docs/architecture.md",
   "docs/glossary.md",
   "docs/governance.md",
+  "docs/incident-response.md",
   "execution/README.md",
   "skills/hyperion-ops/SKILL.md",
 ]

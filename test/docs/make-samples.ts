@@ -1,5 +1,5 @@
 /**
- * Runs the session of README.md with a compiled binary in a fresh home folder, prints it, and writes what scripts would
+ * Runs the sessions of README.md with a compiled binary in a fresh home folder, prints it, and writes what scripts would
  * have read into execution/samples. By hand, after a change of the output: `bun test/docs/make-samples.ts dist/hyperion`.
  */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
@@ -68,6 +68,19 @@ const STEPS: readonly Step[] = [
   { run: "hyperion worker --drain" },
   { run: "git log -1" },
   { run: "hyperion audit verify" },
+  { run: "hyperion verify greet" },
+  { run: "hyperion verify greet --format json", sample: "verify.json" },
+  { run: "hyperion blame greet.js:1" },
+  { run: "hyperion blame greet.js:1 --format json", sample: "blame.json" },
+  { run: "hyperion revert greet --dry-run --format json", sample: "revert-dry-run.json" },
+  { run: "hyperion revert greet" },
+  { run: "hyperion worker --drain" },
+  { run: 'hyperion approve revert-1 --note "we stay calm"', terminal: true },
+  { run: "hyperion worker --drain" },
+  { run: "hyperion verify revert-1" },
+  { run: "hyperion replay --to ../again" },
+  { run: "git rev-parse main^{tree} main~2^{tree} && git -C ../again rev-parse main^{tree}" },
+  { run: "hyperion replay --to ../again-for-scripts --format json", sample: "replay.json" },
   { run: "sed 's/^export/\\/** Says hello. *\\/\\nexport/' -i greet.js" },
   { run: "git diff -- greet.js > taskjson/greet.patch && git checkout -q greet.js" },
   { run: "cat taskjson/greet.patch" },

@@ -65,6 +65,27 @@ const Show = page1({
   failure: v.nullable(v.looseObject({ code: Text })),
   receipt: v.nullable(Receipt),
 })
+const Verify = page1({
+  ok: v.literal(true),
+  verified: Id,
+  faults: v.literal(0),
+  results: v.pipe(
+    v.array(
+      v.strictObject({
+        entry_id: Id,
+        task_id: Text,
+        ok: v.literal(true),
+        base_tree: Text,
+        result_tree: Text,
+        commit: Text,
+        paths: v.array(v.strictObject({ path: Text, method: Text })),
+        fault: v.null(),
+        notes: v.array(Text),
+      }),
+    ),
+    v.minLength(1),
+  ),
+})
 
 /** What each sample must be: the document's own schema where there is one, else its shape. */
 const FORMS: Readonly<Record<string, v.GenericSchema>> = {
@@ -75,6 +96,19 @@ const FORMS: Readonly<Record<string, v.GenericSchema>> = {
     seq: Id,
     head: Hex,
     fault: v.null(),
+  }),
+  "blame.json": page1({
+    path: Text,
+    line: Id,
+    text: Text,
+    commit: Text,
+    author: Text,
+    summary: Text,
+    entry: v.looseObject({
+      id: Id,
+      prompt: v.looseObject({ agent: Text }),
+      approvals: v.array(v.looseObject({})),
+    }),
   }),
   "change-request.json": ChangeRequest,
   "enqueue-duplicate.json": Submitted,
@@ -93,10 +127,38 @@ const FORMS: Readonly<Record<string, v.GenericSchema>> = {
   "list.json": page1({ entries: v.pipe(v.array(Entry), v.minLength(1)) }),
   "policy.json": Policy,
   "receipt.json": Receipt,
+  "replay.json": page1({
+    folder: Text,
+    rows: Id,
+    head: Hex,
+    entries: Id,
+    landings: Id,
+    trees: Id,
+    foreign: v.number(),
+    from_git: v.number(),
+    tip_tree: Text,
+    tip_commit: Text,
+    queue_digest: Hex,
+  }),
   "request-dry-run.json": v.looseObject({
     schema_version: v.literal(1),
     assignments: v.pipe(v.array(Assignment), v.minLength(1)),
     answers: v.pipe(v.array(v.looseObject({ task_id: Text, submission: Submission })), v.minLength(1)),
+  }),
+  "revert-dry-run.json": page1({
+    dry_run: v.literal(true),
+    request_id: Text,
+    reverted: v.pipe(
+      v.array(
+        v.strictObject({
+          entry_id: Id,
+          changes: v.array(v.strictObject({ path: Text, operation: Text })),
+          submission: Submission,
+        }),
+      ),
+      v.minLength(1),
+    ),
+    skipped: v.array(v.strictObject({ entry_id: Id, reason: Text })),
   }),
   "show.json": Show,
   "status.json": v.looseObject({
@@ -107,6 +169,7 @@ const FORMS: Readonly<Record<string, v.GenericSchema>> = {
   "task-request.json": TaskRequest,
   "validate-rejected.json": Submitted,
   "validate-valid.json": Submitted,
+  "verify.json": Verify,
   "why-failed.json": Why,
   "why-waiting.json": Why,
   "worker-drain.json": page1({
@@ -115,6 +178,7 @@ const FORMS: Readonly<Record<string, v.GenericSchema>> = {
       v.array(v.looseObject({ entry_id: Id, task_id: Text, outcome: Text, message: Text })),
       v.minLength(1),
     ),
+    frozen: v.nullable(Text),
   }),
 }
 
@@ -143,6 +207,13 @@ test("the shown cast's checksum is its own, and the receipt is of it", () => {
   expect(castIdOf(cast.checksum)).toBe(cast.cast_id)
   expect(receipt?.checksum).toBe(cast.checksum)
   expect(receipt).toEqual(JSON.parse(textOf("receipt.json")))
+})
+
+test("what verify recomputed is the receipt's, and the replay ends where the revert led back to", () => {
+  const [verified] = v.parse(Verify, JSON.parse(textOf("verify.json"))).results
+  const { base_tree, result_tree } = shown.receipt!
+  expect([verified!.base_tree, verified!.result_tree]).toEqual([base_tree!, result_tree!])
+  expect(JSON.parse(textOf("replay.json")).tip_tree).toBe(base_tree)
 })
 
 /** JSON in the pages that claims to be one of our documents, by its distinctive keys. */
