@@ -11,7 +11,7 @@ import { parseArgs } from "node:util"
 import { borrow, type Commit, firstParent, sameTree } from "../quickstart/history.ts"
 import { type Replay, replay } from "../quickstart/replay.ts"
 import { expect, type Ground, makeGround, run } from "../quickstart/run.ts"
-import { prepareRival, runRival } from "./rival.ts"
+import { prepareMailbox, prepareRival, runMailbox, runRival } from "./rival.ts"
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -83,6 +83,8 @@ const race = (ground: Ground, source: string, wholly: ReturnType<typeof whole>) 
   })
   expect(made.code === 0, made.stderr)
   const script = prepareRival(changes, join(ground.folder, "patches"), checkedOut)
+  const mailbox = prepareMailbox(changes, join(ground.folder, "mail"))
+  const mailed: number[] = []
   const ours: number[] = []
   const theirs: number[] = []
   let landed = 0
@@ -92,12 +94,14 @@ const race = (ground: Ground, source: string, wholly: ReturnType<typeof whole>) 
     expect(result.different.length === 0, `trees differ: ${result.different.join(", ")}`)
     const rival = runRival(script, join(folder, "theirs"), ground.env)
     expect(sameTree(source, tree, rival.tree, ground.env), "git apply ended with another tree")
+    const am = runMailbox(mailbox, join(folder, "mailed"), ground.env)
+    if (am.landed > 0) mailed.push(am.seconds / am.landed / (work(result) / result.landed))
     landed = result.landed
     ours.push(work(result))
     theirs.push(rival.seconds)
     rmSync(folder, { recursive: true })
   }
-  rmSync(join(ground.folder, "patches"), { recursive: true })
+  for (const name of ["patches", "mail"]) rmSync(join(ground.folder, name), { recursive: true })
   rmSync(changes)
   const [mine, rival] = [median(ours), median(theirs)]
   say(`  first ${landed}: ${perSecond(landed, mine)} landings/s, git ${perSecond(landed, rival)}`)
@@ -109,6 +113,8 @@ const race = (ground: Ground, source: string, wholly: ReturnType<typeof whole>) 
     git_per_second: perSecond(landed, rival),
     /** Of each round, because both sides of one round meet the same disturbances. */
     ratio: round(median(ours.map((seconds, n) => theirs[n]! / seconds))),
+    /** Per landing, as far as git am came. */
+    ratio_git_am: mailed.length === 0 ? null : round(median(mailed)),
   }
 }
 
