@@ -25,6 +25,8 @@ export const VerificationBody = v.object({
   guard_outputs: v.array(GuardOutput),
   /** Every patch applied as written: the cast's checksum determines every resulting byte. */
   exact: v.boolean(),
+  /** Digest of the policy it was proven under; null where there was none. Another policy may ask for other guards. */
+  policy: v.optional(v.nullable(Sha256Hex)),
 })
 export type VerificationBody = v.InferOutput<typeof VerificationBody>
 

@@ -44,7 +44,7 @@ export const previewApply = Effect.fn("operations.previewApply")(function* (docu
     base: base.commit,
     result_tree: entry === undefined ? null : (own?.tipTree ?? base.tree),
     approval_missing: entry?.answer.missing ?? "",
-    verification: entry === undefined ? null : verificationBody(entry, [], []),
+    verification: entry === undefined ? null : verificationBody(entry, [], [], base.policy.digest),
   }
   return { submission: null, preview }
 })

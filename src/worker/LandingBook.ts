@@ -39,8 +39,12 @@ export interface LandingTurns {
 }
 
 export interface LandingBookShape {
-  /** To be called before `ApplyService.land` with the same id. */
-  readonly expect: (landingId: string, turns: LandingTurns) => Effect.Effect<void>
+  /** Runs `ApplyService.land` with the same id; when it is over, nothing of it is kept. */
+  readonly during: <A, E, R>(
+    landingId: string,
+    turns: LandingTurns,
+    landing: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<A, E, R>
 }
 
 class LeaseGone extends Error {}
@@ -84,9 +88,7 @@ const make = Effect.gen(function* () {
     })
 
   const closed = (landingId: string, of: "done" | "undone") =>
-    Effect.tap(turn(landingId, of, { sql: DROP_LANDING, values: () => [landingId] }), () =>
-      Effect.sync(() => expected.delete(landingId)),
-    )
+    turn(landingId, of, { sql: DROP_LANDING, values: () => [landingId] })
 
   const journal = LandingJournal.of({
     begin: (record: LandingRecord) =>
@@ -105,7 +107,12 @@ const make = Effect.gen(function* () {
     undone: (landingId) => closed(landingId, "undone"),
   })
   const book: LandingBookShape = {
-    expect: (landingId, turns) => Effect.sync(() => void expected.set(landingId, { turns, durable: true })),
+    during: (landingId, turns, landing) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => void expected.set(landingId, { turns, durable: true })),
+        () => landing,
+        () => Effect.sync(() => expected.delete(landingId)),
+      ),
   }
   return { journal, book }
 })

@@ -9,7 +9,7 @@ import { approvalsOf } from "../queue/read.ts"
 import type { Settlement } from "../queue/settle.ts"
 import type { Base } from "./base.ts"
 import { makeOverlay } from "./files.ts"
-import { type Candidacy, considerEntry, pathsOf, planChain } from "./plan.ts"
+import { type Candidacy, considerEntry, pathsOf, planChain, type Refusal } from "./plan.ts"
 import type { Happening } from "./report.ts"
 import { happening, refused } from "./settlements.ts"
 
@@ -41,6 +41,16 @@ export const planOn = Effect.fn("worker.planOn")(function* (base: Base, entries:
   return planChain(base, entries, { ...who, seconds, offset: "+0000" }, trees)
 })
 
+/** It does not fit behind what may land before it, and that may yet not land: it is decided on what is there then. */
+const behind = (lease: Lease): Settlement => ({
+  to: "pending",
+  lease,
+  reason: {
+    code: "behind_another",
+    text: "it does not fit behind what is landing: it is tried again after it",
+  },
+})
+
 /**
  * Computes every entry on the tree that its landing predecessors leave. One that does not fit is out, and so is, for
  * now, whatever in the batch depends on it.
@@ -51,52 +61,81 @@ export const considerBatch = Effect.fn("worker.considerBatch")(function* (
 ) {
   const settlements: Settlement[] = []
   const happenings: Happening[] = []
-  let left = leases
-  for (;;) {
-    const { ready, waiting, refusals, stranded } = yield* considerOnce(left, base)
-    for (const { lease, kind, report } of refusals) {
-      settlements.push(refused(lease, kind, report))
-      happenings.push(refusalHappening(lease, kind, report))
-    }
-    settlements.push(...stranded)
-    const planned = yield* planOn(base, ready)
-    if (planned.ok)
-      return { ready, plan: planned.value, waiting, settlements, happenings } satisfies Considered
-    // It fits the files but not the shape of the tree (a file where a folder would be): take it out and compute again.
-    const { lease, kind, report } = planned.error
+  const refuse = ({ lease, kind, report }: Refusal) => {
     settlements.push(refused(lease, kind, report))
     happenings.push(refusalHappening(lease, kind, report))
-    const dropped = new Set([...settlements.map((settlement) => settlement.lease)])
-    left = left.filter((one) => !dropped.has(one))
-    const orphans = left.filter((one) => one.cast.change_request.depends_on?.includes(lease.cast.task_id))
-    settlements.push(...orphans.map((orphan) => strandedBy(orphan, lease.cast.task_id)))
-    left = left.filter((one) => !orphans.includes(one))
+  }
+  /** Tasks that do not land with this batch. */
+  const out = new Set<string>()
+  for (let left = leases; ; ) {
+    const { ready, waiting, refusals, givenBack } = yield* considerOnce(left, base, out)
+    for (const refusal of refusals) refuse(refusal)
+    settlements.push(...givenBack)
+    const planned = yield* planOn(base, ready)
+    if (planned.ok) {
+      const shapeless = yield* misfits(base, ready, waiting)
+      for (const refusal of shapeless) refuse(refusal)
+      const fitting = waiting.filter(({ lease }) => !shapeless.some((refusal) => refusal.lease === lease))
+      return { ready, plan: planned.value, waiting: fitting, settlements, happenings } satisfies Considered
+    }
+    // It fits the files but not the shape of the tree (a file where a folder would be): take it out and compute again.
+    const { lease } = planned.error
+    const alone = yield* planOn(
+      base,
+      ready.filter((entry) => entry.lease === lease),
+    )
+    if (alone.ok) settlements.push(behind(lease))
+    else refuse(planned.error)
+    out.add(lease.cast.task_id)
+    const settled = new Set(settlements.map((settlement) => settlement.lease))
+    left = left.filter((one) => !settled.has(one))
   }
 })
 
-const considerOnce = Effect.fn("worker.considerOnce")(function* (leases: readonly Lease[], base: Base) {
+/** Entries without their approvals that cannot be part of the tree, however they land: nobody need be asked about them. */
+const misfits = Effect.fn("worker.misfits")(function* (
+  base: Base,
+  ready: readonly Candidacy[],
+  waiting: readonly Candidacy[],
+) {
+  const found: Refusal[] = []
+  for (const entry of waiting) {
+    const alone = yield* planOn(base, [entry])
+    if (alone.ok) continue
+    const last = yield* planOn(base, [...ready, entry])
+    if (!last.ok) found.push(last.error)
+  }
+  return found
+})
+
+const considerOnce = Effect.fn("worker.considerOnce")(function* (
+  leases: readonly Lease[],
+  base: Base,
+  out: Set<string>,
+) {
   const queue = yield* QueueService
   const { policy } = base.policy
   const paths = leases.flatMap((lease) => lease.cast.change_request.changes.map((change) => change.path))
   const overlay = yield* makeOverlay(base.tree, [...new Set(paths)], policy.paths)
   const ready: Candidacy[] = []
   const waiting: Candidacy[] = []
-  const refusals: { lease: Lease; kind: "conflict" | "invalid"; report: FailureReport }[] = []
-  const stranded: Settlement[] = []
-  const out = new Set<string>()
+  const refusals: Refusal[] = []
+  const givenBack: Settlement[] = []
+  const touched = new Set<string>()
   for (const lease of leases) {
-    const task = lease.cast.task_id
-    const missing = lease.cast.change_request.depends_on?.find((on) => out.has(on))
+    const { task_id: task, change_request: request } = lease.cast
+    const missing = request.depends_on?.find((on) => out.has(on))
     if (missing !== undefined) {
       out.add(task)
-      stranded.push(strandedBy(lease, missing))
+      givenBack.push(strandedBy(lease, missing))
       continue
     }
     const approvals = yield* queue.read((db) => approvalsOf(db, { entryId: lease.entry.id }))
     const considered = yield* considerEntry(lease, overlay, policy, approvals)
     if (!considered.ok) {
       out.add(task)
-      refusals.push(considered.error)
+      if (request.changes.some(({ path }) => touched.has(path))) givenBack.push(behind(lease))
+      else refusals.push(considered.error)
       continue
     }
     const entry = considered.value
@@ -107,7 +146,10 @@ const considerOnce = Effect.fn("worker.considerOnce")(function* (leases: readonl
     }
     ready.push(entry)
     // Only what is going to land lies under the entries behind it.
-    for (const { path, after } of entry.change.effects) overlay.put(path, after)
+    for (const { path, after } of entry.change.effects) {
+      overlay.put(path, after)
+      touched.add(path)
+    }
   }
-  return { ready, waiting, refusals, stranded }
+  return { ready, waiting, refusals, givenBack }
 })

@@ -78,12 +78,11 @@ const landLocked = Effect.fn("worker.landLocked")(function* (
   const book = yield* LandingBook
   const stages = yield* StageKeeper
   const landingId = `${first.entry.id}-${first.token}-${plan.tip.slice(0, 12)}`
-  yield* book.expect(landingId, turns)
   const message = `hyperion: land ${entries.length === 1 ? first.cast.task_id : `${entries.length} entries`}`
   const stageDir = stages.dirOf(landingId)
   const mode = base.policy.policy.landing.mode === "worktree" ? "worktree" : "commit"
   const options = { landingId, branch: base.ref, durable: true, stageDir, mode, message } as const
-  return yield* apply.land(plan, options).pipe(
+  return yield* book.during(landingId, turns, apply.land(plan, options)).pipe(
     Effect.tap((result) => stages.keep(stageDir, result.displaced)),
     Effect.map((): LandOutcome => {
       const steps = mode === "commit" ? plan.steps : []

@@ -149,6 +149,7 @@ export const verificationBody = (
   entry: Candidacy,
   guardOutputs: VerificationBody["guard_outputs"],
   flags: readonly string[],
+  policyDigest: string | null,
 ): VerificationBody => ({
   effects: verifiedEffects(entry.change.effects),
   sensitive: [...entry.sensitive],
@@ -156,4 +157,5 @@ export const verificationBody = (
   flags: [...entry.flags, ...flags],
   guard_outputs: [...guardOutputs],
   exact: entry.change.exact,
+  policy: policyDigest,
 })

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { commandArgv } from "../domain/command.ts"
 import type { GuardOutput } from "../domain/guard.ts"
 import type { GuardSpec, Policy } from "../domain/policy.ts"
+import type { VerificationBody } from "../domain/verification.ts"
 import { type GuardRun, GuardService } from "../guard/GuardService.ts"
 import { applies } from "../guard/key.ts"
 import { materialize, provingGround, type TreeToProve } from "./candidates.ts"
@@ -18,6 +19,20 @@ export type Verdict =
       readonly hint: string
       readonly output: GuardOutput | null
     }
+
+export type Green = Extract<Verdict, { kind: "green" }>
+
+/** Nothing stood between the change and the branch. */
+export const UNGUARDED: Green = { kind: "green", outputs: [], flags: ["unguarded"] }
+
+/** What the guards said, from the proof that was stored then; the other flags in it are the change's own. */
+export const verdictIn = ({ guard_outputs, flags }: VerificationBody): Green => ({
+  kind: "green",
+  outputs: guard_outputs,
+  flags: flags.filter((flag) => VERDICT_FLAGS.has(flag)),
+})
+
+const VERDICT_FLAGS: ReadonlySet<string> = new Set(["unguarded", "sandbox:none", "flaky"])
 
 export interface ProofRequest {
   readonly policy: Policy
@@ -47,7 +62,7 @@ export const guardsFor = ({
 /** Runs the guards on the very tree that would land. */
 export const prove = Effect.fn("worker.prove")(function* (request: ProofRequest) {
   const guards = guardsFor(request)
-  if (guards.length === 0) return { kind: "green", outputs: [], flags: ["unguarded"] } satisfies Verdict
+  if (guards.length === 0) return UNGUARDED
   const service = yield* GuardService
   const ground = yield* provingGround(request.policy)
   const runs = Effect.scoped(

@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { entryRow } from "../queue/transition.ts"
+import type { TurnOptions } from "./options.ts"
+import { provenTurn } from "./proven.ts"
 import {
   type RecoveredEntry,
   type RecoveryReport,
@@ -13,7 +15,7 @@ import {
 import { rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
-import { leasedTurn, provenTurn, type TurnOptions } from "./turn.ts"
+import { leasedTurn } from "./turn.ts"
 
 export interface WorkerOptions extends TurnOptions {
   /** `once`: until something happened to an entry; `drain`: until nothing is runnable; `forever`: until told to stop. */
@@ -34,15 +36,16 @@ export interface WorkerSummary {
 
 /** How long an idle worker sleeps before it looks again. A look reads; it writes nothing. */
 const IDLE_MS = 200
-/** A blocked entry (dirty file, rebase in progress) is looked at again after this long. */
+/** A blocked entry (dirty file, rebase in progress) is looked at again after this long, then after twice as long. */
 const BLOCKED_MS: Millis = 2_000
+const BLOCKED_MAX_MS: Millis = 10_000
 
 /** Takes turns until the mode says stop. Proven entries go first: what is finished lands before something new begins. */
 export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptions) {
   const queue = yield* QueueService
   const stages = yield* StageKeeper
   const last = new Map<number, Happening>()
-  const blockedUntil = new Map<number, Millis>()
+  const blocked = blockedEntries(options.mode)
   const judged = new Map<number, string>()
   const take = Effect.fn("worker.take")(function* (happenings: readonly Happening[]) {
     for (const happening of happenings) {
@@ -67,15 +70,16 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     yield* queue.maintain()
     yield* tellRecovered(yield* recoverBetweenTurns())
     yield* stages.sweep
-    const now = yield* Clock.currentTimeMillis
-    const proven = yield* provenTurn(options, (id) => (blockedUntil.get(id) ?? 0) > now)
-    for (const id of proven.blocked) blockedUntil.set(id, now + BLOCKED_MS)
+    const proven = yield* provenTurn(options, blocked.at(yield* Clock.currentTimeMillis))
+    blocked.add(proven.blocked, yield* Clock.currentTimeMillis)
     yield* take(proven.happenings)
     if (options.mode === "once" && proven.happenings.length > 0) break
     if (proven.busy) continue
     const leased = yield* leasedTurn(options)
-    for (const { outcome, entry_id } of leased.happenings)
-      if (outcome === "blocked") blockedUntil.set(entry_id, now + BLOCKED_MS)
+    blocked.add(
+      leased.happenings.filter(({ outcome }) => outcome === "blocked").map(({ entry_id }) => entry_id),
+      yield* Clock.currentTimeMillis,
+    )
     yield* take(leased.happenings)
     if (options.mode === "once" && leased.happenings.length > 0) break
     if (leased.busy) continue
@@ -85,6 +89,25 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   }
   return summarise([...last.values()])
 })
+
+/**
+ * Entries whose landing was blocked: each is left out of the turns for a while, so that those behind it get theirs. A
+ * run that ends by itself looks at each of them once.
+ */
+const blockedEntries = (mode: WorkerOptions["mode"]) => {
+  const entries = new Map<number, { readonly until: Millis; readonly wait: Millis }>()
+  return {
+    at: (now: Millis): ReadonlySet<number> =>
+      new Set([...entries].flatMap(([id, { until }]) => (until > now ? [id] : []))),
+    add: (ids: readonly number[], now: Millis): void => {
+      for (const [id, { until }] of entries) if (until + BLOCKED_MAX_MS < now) entries.delete(id)
+      for (const id of ids) {
+        const wait = Math.min(BLOCKED_MAX_MS, (entries.get(id)?.wait ?? BLOCKED_MS / 2) * 2)
+        entries.set(id, { until: mode === "forever" ? now + wait : Number.POSITIVE_INFINITY, wait })
+      }
+    },
+  }
+}
 
 const recoveredHappening = ({ entryId, outcome, commit, left }: RecoveredEntry, task: string): Happening => {
   const kept = left.length === 0 ? "" : `; kept as somebody else wrote them: ${left.join(", ")}`

@@ -13,7 +13,7 @@ import type { Happening } from "./report.ts"
 
 export const verificationOf = (
   entry: Candidacy,
-  base: Pick<Base, "commit" | "tree">,
+  base: Base,
   resultTree: string,
   outputs: GuardOutput[],
   flags: readonly string[],
@@ -22,7 +22,7 @@ export const verificationOf = (
   baseTree: base.tree,
   resultTree,
   approvalDigest: entry.digest,
-  body: verificationBody(entry, outputs, flags),
+  body: verificationBody(entry, outputs, flags, base.policy.digest),
 })
 
 /** The counted approvals as the receipt keeps them. */

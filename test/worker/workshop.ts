@@ -11,6 +11,7 @@ import type { AgentHarness } from "../../src/agent/AgentHarness.ts"
 import { intakeLayer } from "../../src/app-intake.ts"
 import type { Runtime } from "../../src/app-runtime.ts"
 import { ApplyService } from "../../src/apply/ApplyService.ts"
+import type { LandingJournal } from "../../src/apply/LandingJournal.ts"
 import { WorktreeFiles } from "../../src/apply/WorktreeFiles.ts"
 import { AuditService } from "../../src/audit/AuditService.ts"
 import { CandidateService } from "../../src/candidate/CandidateService.ts"
@@ -35,10 +36,11 @@ import { QueueService } from "../../src/queue/QueueService.ts"
 import { historyOf } from "../../src/queue/read.ts"
 import { entryRow } from "../../src/queue/transition.ts"
 import { LandingBook } from "../../src/worker/LandingBook.ts"
+import type { TurnOptions } from "../../src/worker/options.ts"
 import type { Happening } from "../../src/worker/report.ts"
 import { runWorker } from "../../src/worker/run.ts"
 import { StageKeeper } from "../../src/worker/StageKeeper.ts"
-import { leasedTurn, type TurnOptions } from "../../src/worker/turn.ts"
+import { leasedTurn } from "../../src/worker/turn.ts"
 import { START } from "../support/effect.ts"
 import { makeRepository, OPEN_POLICY, type Repository } from "../support/workspace.ts"
 
@@ -135,7 +137,7 @@ const graph = (repository: Repository, options: WorkshopOptions) =>
     Layer.provideMerge(intakeLayer(workspaceAt(repository.root), repository.env, { create: true })),
   )
 
-type Services = Exclude<Runtime, AgentHarness>
+type Services = Exclude<Runtime, AgentHarness> | LandingJournal
 
 /** One process's view of a workspace. Two of them on one repository are two processes' worth of services. */
 export const openProcess = async (repository: Repository, options: WorkshopOptions = {}) => {
