@@ -22,7 +22,7 @@ import type { InputUnreadable } from "../platform/read-input.ts"
 import type { Problem } from "../platform/stdio.ts"
 import type { UserConfigInvalid } from "../platform/user-config.ts"
 import type { QueueFull } from "../queue/QueueService.ts"
-import type { NoBranch } from "../worker/base.ts"
+import type { LandingDisputed, NoBranch } from "../worker/base.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
 
 /** Every typed error a command can end with. */
@@ -41,6 +41,7 @@ export type AppError =
   | SegmentsForeign
   | SettingsInvalid
   | UserConfigInvalid
+  | LandingDisputed
   | NoBranch
   | PolicyError
   | ReadError
@@ -85,6 +86,12 @@ const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
   missing: { code: "database_missing", hint: "hyperion init", exit: Exit.usage },
   foreign: { code: "database_foreign", hint: "name the queue's own file with --db", exit: Exit.usage },
   too_new: { code: "database_too_new", hint: "use the newer hyperion that wrote it", exit: Exit.failed },
+  outdated: {
+    code: "database_outdated",
+    hint: "let the running workers end (hyperion doctor names them), then run the same command again",
+    exit: Exit.tryLater,
+    retryable: true,
+  },
   other: { code: "database", hint: "run the same command with HYPERION_LOG=debug", exit: Exit.failed },
 }
 
@@ -141,6 +148,11 @@ const TABLE: Table = {
   }),
   UnknownId: () => ({ code: "unknown_id", hint: "hyperion list", exit: Exit.usage }),
   WrongState: ({ advice }) => ({ code: "wrong_state", hint: advice, exit: Exit.failed }),
+  LandingDisputed: () => ({
+    code: "landing_disputed",
+    hint: "make landing in hyperion.json the same on both branches, or git switch to the one changes land on",
+    exit: Exit.failed,
+  }),
   NoBranch: () => ({
     code: "no_branch",
     hint: "git switch to the branch that changes land on, or set landing.branch in hyperion.json",

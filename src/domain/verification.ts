@@ -23,7 +23,7 @@ export const VerificationBody = v.object({
   /** As the receipt will say: unguarded, repaired, relocated, rebased, sandbox:none … */
   flags: v.array(v.string()),
   guard_outputs: v.array(GuardOutput),
-  /** Every patch applied as written: the cast's checksum determines every resulting byte. */
+  /** Every patch applied as written to the file it names: the cast's checksum determines every resulting byte. */
   exact: v.boolean(),
   /** Digest of the policy it was proven under; null where there was none. Another policy may ask for other guards. */
   policy: v.optional(v.nullable(Sha256Hex)),

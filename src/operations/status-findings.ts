@@ -25,6 +25,7 @@ interface Problem {
 const NEXT: Readonly<Record<string, string>> = {
   PolicyUntrusted: "hyperion config trust",
   PolicyUnreadable: "hyperion init",
+  LandingDisputed: "make landing in hyperion.json the same on both branches",
   NoBranch: "git switch to the branch that changes land on, or set landing.branch in hyperion.json",
 }
 

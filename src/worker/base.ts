@@ -18,6 +18,22 @@ export class NoBranch extends Data.TaggedError("NoBranch") {
   }
 }
 
+const shortRef = (ref: string): string => ref.replace(/^refs\/heads\//, "")
+
+/** What is checked out sends changes to a branch whose own policy sends them elsewhere. */
+export class LandingDisputed extends Data.TaggedError("LandingDisputed")<{
+  /** What is checked out; null when HEAD is detached. */
+  readonly head: string | null
+  readonly branch: string
+  /** Where the branch's own policy has them land: `on main`. */
+  readonly instead: string
+}> {
+  override get message(): string {
+    const here = this.head === null ? "HEAD" : shortRef(this.head)
+    return `the policy of ${here} lands on ${shortRef(this.branch)}, whose own policy lands ${this.instead}`
+  }
+}
+
 /** The tip that changes land on. `commit` is null on an unborn branch, whose tree is the empty one. */
 export interface Base {
   /** Full name: `refs/heads/main`. */
@@ -70,21 +86,30 @@ const heldTree = Effect.gen(function* () {
   return held.tree
 })
 
+/** The branch that is checked out, or that an operation which detached HEAD (a rebase, a bisect) comes back to. */
+const checkedOut = Effect.gen(function* () {
+  const git = yield* GitRepository
+  const { ref, oid } = yield* git.head
+  if (ref !== null) return { ref, oid }
+  const own = (yield* git.worktrees).find(({ gitDir }) => gitDir === git.layout.gitDir)
+  return { ref: own?.returnsTo ?? null, oid }
+})
+
 /** The landing branch's tip and the policy that judges changes against it. */
 export const currentBase = Effect.fn("worker.currentBase")(function* () {
   const git = yield* GitRepository
   const store = yield* PolicyStore
-  const head = yield* git.head
+  const head = yield* checkedOut
   const tip = (ref: string) =>
     Effect.gen(function* () {
       const commit = yield* git.resolveRef(ref)
       return { ref, commit, tree: commit === null ? EMPTY_TREE : yield* git.treeOf(commit) }
     })
-  // The branch may be named by the policy, and the policy may be in that branch's tree: HEAD's tree decides first.
-  const first = head.ref === null ? null : yield* tip(head.ref)
   const policyOf = (tree: Oid | null) =>
     store.load(tree === null ? Effect.succeed(null) : readTracked(git, tree, POLICY_FILE))
-  const policy = yield* policyOf(first?.tree ?? null)
+  // The branch may be named by the policy, and the policy may be in that branch's tree: HEAD's tree decides first.
+  const first = head.ref === null ? null : yield* tip(head.ref)
+  const policy = yield* policyOf(first?.tree ?? (head.oid === null ? null : yield* git.treeOf(head.oid)))
   const named = policy.policy.landing.branch
   if (policy.policy.landing.mode === "worktree" || named === undefined || branchRef(named) === first?.ref) {
     if (first === null) return yield* new NoBranch()
@@ -92,5 +117,14 @@ export const currentBase = Effect.fn("worker.currentBase")(function* () {
     return { ...first, tree: yield* heldTree, policy } satisfies Base
   }
   const landing = yield* tip(branchRef(named))
-  return { ...landing, policy: yield* policyOf(landing.tree) } satisfies Base
+  const judge = yield* policyOf(landing.tree)
+  const { branch, mode } = judge.policy.landing
+  // Who chose what is checked out must not choose what another branch's own policy forbids.
+  if (mode === "worktree" || (branch !== undefined && branchRef(branch) !== landing.ref))
+    return yield* new LandingDisputed({
+      head: head.ref,
+      branch: landing.ref,
+      instead: mode === "worktree" ? "in the working tree" : `on ${shortRef(branch ?? "")}`,
+    })
+  return { ...landing, policy: judge } satisfies Base
 })

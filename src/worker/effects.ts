@@ -15,7 +15,7 @@ export interface Effects {
   readonly repairs: readonly (Repair & { readonly path: string })[]
   /** Paths whose content is a three-way merge: not what the cast's checksum determines. */
   readonly rebased: readonly string[]
-  /** Every byte is what the cast's checksum determines: no repair, no merge. */
+  /** Every byte is what the cast's checksum determines: no repair, no merge, no patch of a file it does not name. */
   readonly exact: boolean
 }
 
@@ -61,8 +61,13 @@ export const computeEffects = (
     if (applied.value.rebased) rebased.push(path)
   }
   const effects = [...now].map(([path, after]) => ({ path, before: first.get(path) ?? null, after }))
-  return ok({ effects, repairs, rebased, exact: repairs.length === 0 && rebased.length === 0 })
+  const exact = repairs.length === 0 && rebased.length === 0 && request.changes.every(isDetermined)
+  return ok({ effects, repairs, rebased, exact })
 }
+
+/** Whether the change alone says what is there afterwards: a patch does only with the file it was made for. */
+const isDetermined = ({ operation, patch, base_hash }: Change): boolean =>
+  operation !== "update" || patch === undefined || base_hash !== undefined
 
 interface Applied {
   readonly after: FileState | null

@@ -20,6 +20,11 @@ const open = async (options: WorkshopOptions = {}) => {
   shop = await openWorkshop({ policy: CAREFUL, ...options })
 }
 
+const withoutBaseHash = (request: ReturnType<typeof lineChange>) => ({
+  ...request,
+  changes: request.changes.map(({ base_hash: _, ...change }) => change),
+})
+
 describe("an approval", () => {
   test("is waited for, given, and then the change lands with the approver in commit and receipt", async () => {
     await open()
@@ -167,6 +172,16 @@ describe("an approval given before the guards ran", () => {
     shop.commit("by hand", { "text.txt": withLine(10, "HAND") })
     expect(outcomes(await shop.drain())).toEqual(["1 waiting approval_missing"])
     expect(shop.read("text.txt")).toBe(withLine(10, "HAND"))
+  })
+
+  test("does not count when the file it patches was not there to be seen", async () => {
+    await open({ files: { "a.txt": "a\n" } })
+    await shop.enqueue([lineChange("one", 1, "TOP")].map(withoutBaseHash))
+    await shop.approve([1])
+    shop.commit("by hand", { "text.txt": `${TEXT}and more that nobody was shown\n` })
+    expect(outcomes(await shop.drain())).toEqual(["1 waiting approval_missing"])
+    await shop.approve([1])
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
   })
 
   test("does not count when the patch had to be repaired", async () => {

@@ -219,6 +219,21 @@ describe("the operator's working tree in the way", () => {
     expect(outcomes(await shop.drain())).toEqual(["1 landed"])
   })
 
+  test("a rebase in progress, under a policy that lands on what is checked out", async () => {
+    const { landing: _, ...policy } = OPEN_POLICY
+    await open({ policy })
+    shop.git("checkout", "--quiet", "-b", "side")
+    shop.commit("side", { "a.txt": "side\n" })
+    shop.git("checkout", "--quiet", "main")
+    shop.commit("main", { "a.txt": "main\n" })
+    await shop.enqueue([requestOf("one", { "new.txt": "new\n" })])
+    expect(() => shop.git("rebase", "side")).toThrow()
+    expect(outcomes(await shop.drain())).toEqual(["1 blocked blocked_operation_in_progress"])
+    shop.git("rebase", "--abort")
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+    expect(shop.git("show", "main:new.txt")).toBe("new")
+  })
+
   test("blocks only the entries that touch it", async () => {
     await open({ files: { "a.txt": "a\n", "text.txt": TEXT } })
     await shop.enqueue([
