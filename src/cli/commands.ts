@@ -71,6 +71,14 @@ export const COMMANDS: CommandTable = {
     summary: "List what the workers did",
     load: () => import("./commands/worker-logs.ts"),
   },
+  wait: {
+    summary: "Wait until entries are landed, decided or in a state",
+    load: () => import("./commands/wait.ts"),
+  },
+  events: {
+    summary: "Stream the log, oldest first, and go on with --follow",
+    load: () => import("./commands/events.ts"),
+  },
   approve: {
     summary: "Approve what would land, bound to its digest",
     load: () => import("./commands/approve.ts"),
@@ -85,6 +93,14 @@ export const COMMANDS: CommandTable = {
   release: { summary: "Let held entries go on", load: () => import("./commands/release.ts") },
   freeze: { summary: "Stop all landings, with the reason", load: () => import("./commands/freeze.ts") },
   thaw: { summary: "Let landings begin again", load: () => import("./commands/thaw.ts") },
+  "mark-applied": {
+    summary: "Record that a change is on the branch already",
+    load: () => import("./commands/mark-applied.ts"),
+  },
+  "mark-failed": {
+    summary: "Make an entry a dead letter, with the reason",
+    load: () => import("./commands/mark-failed.ts"),
+  },
   blame: {
     summary: "Say where a line comes from: entry, prompt, approver, guard logs",
     load: () => import("./commands/blame.ts"),

@@ -42,7 +42,15 @@ interface Traces {
 const AGING_MS = 300_000
 const VOIDING = new Set(["superseded", "cancelled", "rejected"])
 /** Events that change nothing of the entry's own. */
-const NOTES = new Set(["lease_lost", "approval_recorded", "renewed", "held", "released"])
+const NOTES = new Set([
+  "lease_lost",
+  "approval_recorded",
+  "renewed",
+  "held",
+  "released",
+  "marked_applied",
+  "marked_failed",
+])
 const DECIDING = new Set(["approved", "approval_recorded", "rejected"])
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)

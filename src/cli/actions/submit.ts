@@ -13,6 +13,8 @@ export interface EnqueueArgs {
   readonly files: readonly string[]
   readonly supersede: boolean
   readonly dryRun: boolean
+  readonly wait: boolean
+  readonly timeout: string | undefined
   readonly at: (TimeArg & { readonly kind: "instant" }) | undefined
 }
 
@@ -31,9 +33,24 @@ export const enqueue = (context: CommandContext<EnqueueArgs>) =>
         tasks: "open",
         at: args.at?.epochMs,
       })
-      return told(output, results)
+      return args.wait ? yield* waited(output, results, args.timeout) : told(output, results)
     }),
   )
+
+/** Says what was queued, then what becomes of it. With JSON both are one document, at the end. */
+const waited = (output: OutputWriter, results: readonly Submission[], timeout: string | undefined) =>
+  Effect.gen(function* () {
+    const { tellWaited, timeoutOf, endOf } = yield* Effect.promise(() => import("./wait.ts"))
+    const { wait } = yield* Effect.promise(() => import("../../operations/wait.ts"))
+    const isDocument = output.format === "json"
+    const queued = isDocument ? exitOf(results) : told(output, results)
+    const ids = results.flatMap(({ entry_id }) => (entry_id === null ? [] : [String(entry_id)]))
+    const options = { ids: [...new Set(ids)], for: "decided", timeoutMs: timeoutOf(timeout) } as const
+    const report = yield* wait(options, (one) => Effect.sync(() => tellWaited(output, one)))
+    if (isDocument) output.json({ schema_version: 1, summary: summaryOf(results), results, waited: report })
+    const end = endOf(output, report, timeout)
+    return queued === Exit.ok ? end : queued
+  })
 
 export const validateChange = (context: CommandContext<{ readonly file: string }>) =>
   runIntake(
@@ -59,8 +76,11 @@ export const told = (output: OutputWriter, results: readonly Submission[]): Exit
   if (output.format === "json") output.json({ schema_version: 1, summary, results })
   else if (output.format === "jsonl") for (const result of results) output.jsonl(result)
   else tellText(output, results, summary)
-  return summary.rejected > 0 ? Exit.rejected : Exit.ok
+  return exitOf(results)
 }
+
+const exitOf = (results: readonly Submission[]): ExitCode =>
+  results.some(({ outcome }) => outcome === "rejected") ? Exit.rejected : Exit.ok
 
 const tellText = (
   output: OutputWriter,
