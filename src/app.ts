@@ -12,6 +12,7 @@ import { PolicyStore } from "./platform/PolicyStore.ts"
 import type { Environment } from "./platform/Terminal.ts"
 import { CurrentWorkspace, type Workspace } from "./platform/Workspace.ts"
 import { QueueService } from "./queue/QueueService.ts"
+import { TelemetryService } from "./telemetry/TelemetryService.ts"
 
 /** What commands that only read or decide need: the workspace, its database, the queue and its log. */
 export type Core =
@@ -22,6 +23,7 @@ export type Core =
   | AuditService
   | BlobStore
   | PolicyStore
+  | TelemetryService
 
 /** The core of one workspace; every larger graph is built on it. */
 export const coreLayer = (
@@ -29,7 +31,13 @@ export const coreLayer = (
   env: Environment,
   { create }: { readonly create: boolean } = { create: false },
 ): Layer.Layer<Core, DatabaseError> =>
-  Layer.mergeAll(QueueService.layer, AuditService.layer, BlobStore.layer, PolicyStore.layer).pipe(
+  Layer.mergeAll(
+    QueueService.layer,
+    AuditService.layer,
+    BlobStore.layer,
+    PolicyStore.layer,
+    TelemetryService.layer,
+  ).pipe(
     Layer.provideMerge(Database.layer({ file: workspace.databaseFile, create })),
     Layer.provideMerge(Layer.succeed(CurrentWorkspace, workspace)),
     Layer.provideMerge(Operator.layer(env)),

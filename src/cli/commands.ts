@@ -123,6 +123,10 @@ export const COMMANDS: CommandTable = {
     summary: "Rebuild queue and tree from the log in an empty folder",
     load: () => import("./commands/replay.ts"),
   },
+  "queue-metrics": {
+    summary: "Show how the queue does: latencies, rates, counts",
+    load: () => import("./commands/queue-metrics.ts"),
+  },
   audit: {
     summary: "Work with the tamper-evident log",
     subcommands: {

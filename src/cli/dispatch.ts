@@ -52,10 +52,12 @@ const runCommand = async (
   const help = `hyperion ${name} --help`
   const command = (await entry.load()).default
   const { parse } = await import("./parse.ts")
-  const defs: ArgDefs = { ...command.args, ...GLOBAL_FLAGS }
+  // A command may know more formats than the others.
+  const globalFlags = { ...GLOBAL_FLAGS, ...(command.args["format"] && { format: command.args["format"] }) }
+  const defs: ArgDefs = { ...command.args, ...globalFlags }
   const scanned = scan(rest, defs, help)
   const args = parse(command.args, scanned, help)
-  const { root, db, quiet } = parse(GLOBAL_FLAGS, { ...scanned, positionals: [] }, help)
+  const { root, db, quiet } = parse(globalFlags, { ...scanned, positionals: [] }, help)
   const refusal = command.refuse?.(args as never)
   if (refusal !== undefined) throw new UsageError("bad_usage", refusal.message, refusal.hint)
   const globals = { root, db, quiet, format: output.format, color: output.stdout.color }

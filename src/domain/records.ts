@@ -37,7 +37,10 @@ export type DeadLetterRecord = v.InferOutput<typeof DeadLetterRecord>
 
 const Maybe = v.nullable(v.number())
 
-/** `execution/verification_report.json`: the original's names with their right meaning. Latencies in ms. */
+/**
+ * `execution/verification_report.json`: the original's names with their right meaning. Latencies are means in ms over
+ * the window; null: there is nothing to take it from.
+ */
 export const QueueMetrics = v.strictObject({
   schema_version: v.literal(1),
   window_seconds: v.number(),
@@ -51,11 +54,33 @@ export const QueueMetrics = v.strictObject({
   queue_depth: v.number(),
   avg_dequeue_latency_ms: Maybe,
   avg_apply_duration_ms: Maybe,
+  avg_poll_interval_ms: Maybe,
   cast_latency_ms: Maybe,
-  throughput_per_minute: Maybe,
+  throughput_per_minute: v.number(),
   success_rate: Maybe,
   conflicts: v.number(),
-  dedup_hits: v.number(),
+  lease_contention_events: v.number(),
   timestamp: v.number(),
+  stale_applied_rows: v.number(),
+  stale_dead_letter_rows: v.number(),
+  dedup_hits: v.number(),
+  last_cleanup_timestamp: Maybe,
+  wal_checkpoint_stats: v.nullable(
+    v.strictObject({ busy: v.number(), log: v.number(), checkpointed: v.number() }),
+  ),
+  timestamp_skew_secs: v.number(),
+  worker_count: v.number(),
+  agent_requests_per_second: v.number(),
+  agent_average_complexity: Maybe,
+  agent_guard_success_rate: Maybe,
+  agent_guard_approval_latency_ms: Maybe,
+  guard_results: v.strictObject({ passed: v.number(), failed: v.number(), infra: v.number() }),
+  cast_builder: v.nullable(
+    v.strictObject({
+      request_id: v.nullable(v.string()),
+      status: v.nullable(v.string()),
+      exported_at: v.nullable(v.union([v.string(), v.number()])),
+    }),
+  ),
 })
 export type QueueMetrics = v.InferOutput<typeof QueueMetrics>

@@ -1,22 +1,24 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { QueueMetrics } from "../domain/records.ts"
+import { Database } from "../platform/Database.ts"
 import { Operator } from "../platform/Operator.ts"
 import { freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
-import { depth } from "../queue/read.ts"
 import { runWorker, type WorkerOptions } from "../worker/run.ts"
+import { queueMetrics, recordMetrics } from "./metrics.ts"
 
 const PROGRESS_MS = 5_000
 
 /** Runs a worker in this process under a name of its own. */
 const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions, "worker" | "limit">) {
   const { processId } = yield* Operator
+  yield* (yield* Database).enter
   return yield* runWorker({
     ...options,
     worker: `worker-${processId}`,
     ...(options.mode === "once" && { limit: 1 }),
   })
-})
+}, Effect.scoped)
 
 /** Why no landing begins, as one line; null while they do. */
 const frozen = Effect.flatMap(QueueService, (queue) =>
@@ -26,26 +28,41 @@ const frozen = Effect.flatMap(QueueService, (queue) =>
   }),
 )
 
-/** Every five seconds one line of where the queue stands, until interrupted; a freeze as soon as it is seen. */
+const shown = (value: number | null, unit: string): string => (value === null ? "n/a" : `${value}${unit}`)
+
+/** Entries in a worker's hands. */
+const leased = ({ state_counts: counts }: QueueMetrics): number =>
+  (counts["in_progress"] ?? 0) + (counts["committing"] ?? 0)
+
+/** One line of where the queue stands. `leasedBefore`: entries that were leased at the line before. */
+export const progressLine = (metrics: QueueMetrics, leasedBefore: number): string => {
+  const { pending, in_progress, applied, failed } = metrics.status_counts
+  const delta = leased(metrics) - leasedBefore
+  return [
+    `[progress] pending=${pending} in_progress=${in_progress} applied=${applied} failed=${failed}`,
+    `queue_depth=${metrics.queue_depth}`,
+    `throughput=${metrics.throughput_per_minute}/min`,
+    `avg_dequeue_latency=${shown(metrics.avg_dequeue_latency_ms, "ms")}`,
+    `avg_apply_duration=${shown(metrics.avg_apply_duration_ms, "ms")}`,
+    `avg_poll_interval=${shown(metrics.avg_poll_interval_ms, "ms")}`,
+    `lease_contention_events=${metrics.lease_contention_events}`,
+    `lease_delta=${delta > 0 ? `+${delta}` : delta}`,
+  ].join(" ")
+}
+
+/** Every five seconds the metrics, as a line and as a file, until interrupted; a freeze as soon as it is seen. */
 const progress = (write: (line: string) => void) =>
   Effect.gen(function* () {
-    const queue = yield* QueueService
-    let before = { at: yield* Clock.currentTimeMillis, applied: (yield* queue.counts()).applied }
+    let before = leased(yield* queueMetrics())
     let told: string | null = null
     for (;;) {
       const now = yield* frozen
       if (now !== told) write(now === null ? "[thawed] landings begin again" : `[frozen] ${now}`)
       told = now
       yield* Effect.sleep(PROGRESS_MS)
-      const counts = yield* queue.counts()
-      const at = yield* Clock.currentTimeMillis
-      const perMinute = ((counts.applied - before.applied) * 60_000) / Math.max(1, at - before.at)
-      before = { at, applied: counts.applied }
-      write(
-        `[progress] pending=${counts.pending + counts.scheduled} in_progress=${counts.in_progress + counts.committing}` +
-          ` applied=${counts.applied} failed=${counts.failed} queue_depth=${depth(counts)}` +
-          ` throughput=${perMinute.toFixed(1)}/min`,
-      )
+      const metrics = yield* recordMetrics()
+      write(progressLine(metrics, before))
+      before = leased(metrics)
     }
   })
 

@@ -5,7 +5,9 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { IDENTITY, type Identity } from "./identity.sql.ts"
+import { holdWorkerLock, liveWorkers } from "./live-workers.ts"
 import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
 import migration0002 from "./migrations/0002_blobs.sql" with { type: "text" }
 import migration0003 from "./migrations/0003_held.sql" with { type: "text" }
@@ -30,6 +32,7 @@ export type DatabaseFault =
   | "missing"
   | "foreign"
   | "too_new"
+  | "outdated"
   | "other"
 
 /** The database cannot be used, or refused a statement. Nothing of the failed transaction is stored. */
@@ -51,6 +54,7 @@ const SENTENCES: Record<DatabaseFault, string> = {
   missing: "there is no queue database here",
   foreign: "this SQLite file is not a Hyperion queue",
   too_new: "the queue database was written by a newer Hyperion",
+  outdated: "the queue database must be migrated first, and cannot be now",
   other: "the queue database refused a statement",
 }
 
@@ -67,6 +71,15 @@ const faultOf = (error: unknown): DatabaseFault => {
 
 export interface DatabaseShape {
   readonly file: string
+  /** Schema of a file that is older than this binary's and was not migrated: it can be read, and not be written. */
+  readonly outdated: number | null
+  /**
+   * Says that a worker works on this database until the scope ends, or the process: no other version migrates it
+   * meanwhile. Fails with `too_new` when one has.
+   */
+  readonly enter: Effect.Effect<void, DatabaseError, Scope.Scope>
+  /** The workers that are at work on this database, in all processes. */
+  readonly workers: Effect.Effect<readonly string[]>
   /**
    * Runs `body` in one `BEGIN IMMEDIATE` transaction: all of it is stored, or, when it throws, nothing. No I/O inside.
    * `durable` makes the commit survive power loss (synchronous=FULL); otherwise it survives the process only.
@@ -87,9 +100,18 @@ export interface DatabaseOptions {
   readonly durable?: boolean
   /** How long a statement waits for another process's lock, in ms (5,000). */
   readonly busyTimeoutMs?: number
+  /** `false`: an older file is left as it is, and can only be read. */
+  readonly migrate?: boolean
 }
 
-const open = ({ file, create, durable = false, busyTimeoutMs = BUSY_TIMEOUT_MS }: DatabaseOptions) => {
+const open = (options: DatabaseOptions) => {
+  const {
+    file,
+    create,
+    durable = false,
+    busyTimeoutMs = BUSY_TIMEOUT_MS,
+    migrate: mayMigrate = true,
+  } = options
   const failed = (fault: DatabaseFault, detail: string) => new DatabaseError({ fault, file, detail })
   const attempt = <A>(body: () => A): Effect.Effect<A, DatabaseError> =>
     Effect.try({
@@ -108,12 +130,11 @@ const open = ({ file, create, durable = false, busyTimeoutMs = BUSY_TIMEOUT_MS }
     try {
       // Before the first page: SQLite gives the WAL beside it the same mode.
       if (isNew) chmodSync(file, 0o600)
-      prepare(db)
+      return { db, outdated: prepare(db) }
     } catch (error) {
       db.close()
       throw error
     }
-    return db
   })
 
   const prepare = (db: Sqlite) => {
@@ -135,15 +156,28 @@ const open = ({ file, create, durable = false, busyTimeoutMs = BUSY_TIMEOUT_MS }
     db.run("PRAGMA trusted_schema = OFF")
     db.run("PRAGMA wal_autocheckpoint = 1000")
     db.run("PRAGMA journal_size_limit = 16777216")
-    if (found.version < SCHEMA_VERSION) migrate(db)
+    if (found.version >= SCHEMA_VERSION) return null
+    return mayMigrate && migrate(db, file) ? null : found.version
   }
 
   return Effect.map(
-    Effect.acquireRelease(acquire, (db) => Effect.sync(() => db.close())),
-    (db): DatabaseShape => ({
+    Effect.acquireRelease(acquire, ({ db }) => Effect.sync(() => db.close())),
+    ({ db, outdated }): DatabaseShape => ({
       file,
+      outdated,
+      enter:
+        file === ":memory:"
+          ? Effect.void
+          : Effect.asVoid(
+              Effect.acquireRelease(
+                attempt(() => enter(db, file, failed)),
+                (leave) => Effect.sync(leave),
+              ),
+            ),
+      workers: Effect.sync(() => (file === ":memory:" ? [] : liveWorkers(file))),
       write: (body, options) =>
         attempt(() => {
+          if (outdated !== null) throw failed("outdated", outdatedDetail(outdated, file))
           const full = options?.durable === true && !durable
           if (full) db.run("PRAGMA synchronous = FULL")
           try {
@@ -183,17 +217,68 @@ const useWal = (db: Sqlite, busyTimeoutMs: number) => {
 }
 const WAL_PAUSE_MS = 5
 
-const migrate = (db: Sqlite) => {
+const versionOf = (db: Sqlite): number =>
+  Number(Object.values(db.query("PRAGMA user_version").get() as object)[0])
+
+const outdatedDetail = (version: number, file: string): string => {
+  const workers = liveWorkers(file).map((name) => name.split(".")[0])
+  return workers.length === 0
+    ? `schema ${version}, this binary needs ${SCHEMA_VERSION}`
+    : `schema ${version}, and workers of another version are at work: process ${workers.join(", ")}`
+}
+
+/** False: workers are at work on the file, and nothing was migrated. */
+const migrate = (db: Sqlite, file: string): boolean => {
   db.run("BEGIN IMMEDIATE")
   try {
     // Read again under the lock: another process may have migrated in between.
-    const current = Number(Object.values(db.query("PRAGMA user_version").get() as object)[0])
-    for (const sql of MIGRATIONS.slice(current)) db.run(sql)
-    db.run(`PRAGMA application_id = ${APPLICATION_ID}`)
-    db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+    const current = versionOf(db)
+    // Under the lock as well: a worker that comes later finds the new version, see `enter`.
+    const mayMigrate = current === 0 || current >= SCHEMA_VERSION || liveWorkers(file).length === 0
+    if (mayMigrate && current < SCHEMA_VERSION) {
+      for (const sql of MIGRATIONS.slice(current)) db.run(sql)
+      db.run(`PRAGMA application_id = ${APPLICATION_ID}`)
+      db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+    }
     db.run("COMMIT")
+    return mayMigrate
   } catch (error) {
     if (db.inTransaction) db.run("ROLLBACK")
+    throw error
+  }
+}
+
+const lockOrFail = (
+  file: string,
+  failed: (fault: DatabaseFault, detail: string) => DatabaseError,
+): (() => void) => {
+  try {
+    return holdWorkerLock(file, process.pid)
+  } catch (error) {
+    if (error instanceof SQLiteError) throw error
+    const code = String((error as { readonly code?: unknown }).code ?? error)
+    throw failed(code === "ENOSPC" ? "full" : "read_only", code)
+  }
+}
+
+/** The lock first, then the version under the write lock: a migration before it is seen, a later one sees the lock. */
+const enter = (
+  db: Sqlite,
+  file: string,
+  failed: (fault: DatabaseFault, detail: string) => DatabaseError,
+): (() => void) => {
+  const leave = lockOrFail(file, failed)
+  try {
+    db.run("BEGIN IMMEDIATE")
+    const version = versionOf(db)
+    db.run("ROLLBACK")
+    if (version > SCHEMA_VERSION)
+      throw failed("too_new", `schema ${version}, this binary knows ${SCHEMA_VERSION}`)
+    if (version < SCHEMA_VERSION) throw failed("outdated", outdatedDetail(version, file))
+    return leave
+  } catch (error) {
+    if (db.inTransaction) db.run("ROLLBACK")
+    leave()
     throw error
   }
 }

@@ -1,0 +1,65 @@
+import { SQLiteError, Database as Sqlite } from "bun:sqlite"
+import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+
+/** Beside the database: one empty file for each worker at work on it, locked as long as its process lives. */
+export const workersFolder = (databaseFile: string): string => `${databaseFile}.workers`
+
+const lock = (file: string): Sqlite | null => {
+  const db = new Sqlite(file, { create: true, readwrite: true })
+  try {
+    db.run("PRAGMA busy_timeout = 0")
+    db.run("PRAGMA journal_mode = MEMORY")
+    db.run("BEGIN EXCLUSIVE")
+    return db
+  } catch (error) {
+    db.close()
+    if (error instanceof SQLiteError && error.code?.startsWith("SQLITE_BUSY")) return null
+    throw error
+  }
+}
+
+const release = (db: Sqlite, file: string): void => {
+  // Gone before it is unlocked: nobody can lock it in between and have it removed.
+  rmSync(file, { force: true })
+  db.run("ROLLBACK")
+  db.close()
+}
+
+let serial = 0
+
+/** Takes a lock named after the process; gives back what releases it. Throws the system's or SQLite's error. */
+export const holdWorkerLock = (databaseFile: string, processId: number): (() => void) => {
+  const folder = workersFolder(databaseFile)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (;;) {
+    // A name is never taken twice by one process; two containers may have the same process id.
+    const file = join(folder, `${processId}.${serial++}`)
+    const db = lock(file)
+    if (db !== null) return () => release(db, file)
+  }
+}
+
+/** Names of the workers that are alive; what a killed one left is cleared away. */
+export const liveWorkers = (databaseFile: string): readonly string[] => {
+  const folder = workersFolder(databaseFile)
+  return namesIn(folder).filter((name) => {
+    const file = join(folder, name)
+    const db = attempt(() => lock(file))
+    // One that cannot be asked counts: a migration can wait.
+    if (db === undefined || db === null) return true
+    release(db, file)
+    return false
+  })
+}
+
+const attempt = <A>(body: () => A): A | undefined => {
+  try {
+    return body()
+  } catch {
+    return undefined
+  }
+}
+
+const namesIn = (folder: string): readonly string[] =>
+  attempt(() => readdirSync(folder).filter((name) => /^\d+\.\d+$/.test(name))) ?? []

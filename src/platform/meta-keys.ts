@@ -1,0 +1,11 @@
+/** Keys of the `meta` table that more than one stage reads. */
+export const META = {
+  /** Duplicates refused since the queue was made. */
+  dedupHits: "dedup_hits",
+  /** Epoch milliseconds of the last cleanup. */
+  lastCleanup: "last_cleanup",
+  /** Row of the log up to which landed, conflicting and cancelled entries have been swept. */
+  sweptDecided: "swept_decided",
+  /** The same for failed ones. */
+  sweptFailed: "swept_failed",
+} as const

@@ -1,0 +1,122 @@
+import type { QueueMetrics } from "../domain/records.ts"
+
+interface Family {
+  /** Without the `hyperion_` in front. */
+  readonly name: string
+  readonly type: "gauge" | "counter"
+  readonly help: string
+  readonly samples: readonly (readonly [labels: Readonly<Record<string, string>>, value: number | null])[]
+}
+
+const one = (type: Family["type"], name: string, help: string, value: number | null): Family => ({
+  name,
+  type,
+  help,
+  samples: [[{}, value]],
+})
+
+const seconds = (ms: number | null): number | null => (ms === null ? null : ms / 1_000)
+
+const labelled = (label: string, values: Readonly<Record<string, number>>): Family["samples"] =>
+  Object.entries(values).map(([key, value]) => [{ [label]: key }, value])
+
+const families = (metrics: QueueMetrics): readonly Family[] => {
+  const { state_counts: states, wal_checkpoint_stats: wal } = metrics
+  const window = `over the last ${metrics.window_seconds} s`
+  return [
+    { name: "entries", type: "gauge", help: "Entries by state", samples: labelled("state", states) },
+    one("gauge", "queue_depth", "Entries that are not decided yet", metrics.queue_depth),
+    one("counter", "landings_total", "Entries that landed", states["applied"] ?? 0),
+    one("counter", "conflicts_total", "Entries that came into conflict", states["conflict"] ?? 0),
+    one("counter", "dedup_hits_total", "Duplicates refused", metrics.dedup_hits),
+    one("gauge", "landings_per_minute", `Landings ${window}`, metrics.throughput_per_minute),
+    one("gauge", "success_ratio", `Landed of decided ${window}`, metrics.success_rate),
+    one(
+      "gauge",
+      "dequeue_latency_seconds",
+      `Mean time from waiting to leased ${window}`,
+      seconds(metrics.avg_dequeue_latency_ms),
+    ),
+    one(
+      "gauge",
+      "apply_duration_seconds",
+      `Mean time of a landing ${window}`,
+      seconds(metrics.avg_apply_duration_ms),
+    ),
+    one(
+      "gauge",
+      "cast_latency_seconds",
+      `Mean time from enqueued to landed ${window}`,
+      seconds(metrics.cast_latency_ms),
+    ),
+    one(
+      "gauge",
+      "approval_latency_seconds",
+      `Mean wait for approvals ${window}`,
+      seconds(metrics.agent_guard_approval_latency_ms),
+    ),
+    one(
+      "gauge",
+      "lease_contention_events",
+      `Leases reclaimed or found lost ${window}`,
+      metrics.lease_contention_events,
+    ),
+    {
+      name: "guard_results",
+      type: "gauge",
+      help: `Entries by what their guards said ${window}`,
+      samples: labelled("result", metrics.guard_results),
+    },
+    one(
+      "gauge",
+      "agent_requests_per_second",
+      `Answers of agents ${window}`,
+      metrics.agent_requests_per_second,
+    ),
+    one("gauge", "agent_complexity", `Mean complexity of casts ${window}`, metrics.agent_average_complexity),
+    one("gauge", "workers", "Workers at work in all processes", metrics.worker_count),
+    {
+      name: "stale_entries",
+      type: "gauge",
+      help: "Entries that cleanup would sweep",
+      samples: labelled("kind", {
+        applied: metrics.stale_applied_rows,
+        dead_letter: metrics.stale_dead_letter_rows,
+      }),
+    },
+    one("gauge", "last_cleanup_timestamp_seconds", "Last cleanup", metrics.last_cleanup_timestamp),
+    {
+      name: "wal_pages",
+      type: "gauge",
+      help: "Pages in the write-ahead log",
+      samples: wal === null ? [] : labelled("kind", { log: wal.log, checkpointed: wal.checkpointed }),
+    },
+    one(
+      "gauge",
+      "clock_skew_seconds",
+      "How far the newest row of the log is ahead of the clock",
+      metrics.timestamp_skew_secs,
+    ),
+  ]
+}
+
+const escaped = (text: string): string => text.replace(/[\\"\n]/g, (c) => (c === "\n" ? "\\n" : `\\${c}`))
+
+const labelText = (labels: Readonly<Record<string, string>>): string => {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`)
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`
+}
+
+/** Prometheus' text format 0.0.4; a family without a value is left out. */
+export const prometheusText = (metrics: QueueMetrics): string =>
+  families(metrics)
+    .flatMap(({ name, type, help, samples }) => {
+      const lines = samples.flatMap(([labels, value]) =>
+        value === null ? [] : [`hyperion_${name}${labelText(labels)} ${value}`],
+      )
+      return lines.length === 0
+        ? []
+        : [`# HELP hyperion_${name} ${help}`, `# TYPE hyperion_${name} ${type}`, ...lines]
+    })
+    .join("\n")
+    .concat("\n")
