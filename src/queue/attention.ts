@@ -23,6 +23,10 @@ export interface Attention {
   readonly lastLanding: { readonly entry_id: number; readonly at: Millis } | null
 }
 
+/** Entries that wait for a person, in the order of their ids, those after `after`. */
+export const awaitingApproval = (db: Database, after: number, limit: number): EntryRow[] =>
+  db.query<EntryRow, [number, number]>(AWAITING_APPROVAL).all(after, limit)
+
 /**
  * Reads what needs a person, without looking at the entries that do not: the counts of the audit head say which lists
  * are empty, and no list is read beyond `limit`.
@@ -36,8 +40,7 @@ export const attention = (db: Database, at: Millis, limit: number): Attention =>
     db.query<{ id: number }, [string, number]>(LATER_OF_TASK).get(row.task_id, row.id) !== null
   return {
     counts,
-    awaiting:
-      counts.awaiting_approval === 0 ? [] : db.query<EntryRow, [number]>(AWAITING_APPROVAL).all(limit),
+    awaiting: counts.awaiting_approval === 0 ? [] : awaitingApproval(db, 0, limit),
     blocked: counts.verified === 0 ? [] : db.query<EntryRow, [number]>(BLOCKED).all(limit),
     conflicts: newest("conflict").filter((row) => !answered(row)),
     deadLetters:

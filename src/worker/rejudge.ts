@@ -1,47 +1,75 @@
+import type { Database as Sqlite } from "bun:sqlite"
 import * as Effect from "effect/Effect"
 import { judgeApprovals } from "../approval/rules.ts"
 import { storedApprovals } from "../approval/stored.ts"
+import type { Policy } from "../domain/policy.ts"
 import { sensitivePaths } from "../domain/sensitive.ts"
 import { parseVerificationBody } from "../domain/verification.ts"
+import { awaitingApproval } from "../queue/attention.ts"
 import { payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
-import { approvalsOf, listEntries, verificationOf } from "../queue/read.ts"
+import type { EntryRow } from "../queue/queue.sql.ts"
+import { approvalsOf, verificationOf } from "../queue/read.ts"
 import { currentBase } from "./base.ts"
 
 /** Entries looked at in one go. */
 const CHUNK = 100
 
+/** What a worker has looked at: nothing is new under the same policy and the same head of the log. */
+export interface Judged {
+  policy: string | null | undefined
+  head: number
+  /** By entry, the row of the log it was at when it was judged. */
+  entries: Map<number, number>
+}
+
+export const nothingJudged = (): Judged => ({ policy: undefined, head: 0, entries: new Map() })
+
 /**
- * Sends entries that wait for approvals the policy no longer asks for back to be proven on the present base. `judged`
- * remembers under which policy each was looked at, so that a look without news reads a few rows and writes none.
+ * Sends entries that wait for approvals the policy no longer asks for back to be proven on the present base. A look
+ * without news reads the head of the log, and writes nothing. True when some were sent back.
  */
-export const rejudge = Effect.fn("worker.rejudge")(function* (worker: string, judged: Map<number, string>) {
+export const rejudge = Effect.fn("worker.rejudge")(function* (worker: string, judged: Judged) {
   const queue = yield* QueueService
-  const base = yield* currentBase()
-  const { policy } = base.policy
-  const key = base.policy.digest ?? ""
-  const released = yield* queue.read((db) =>
-    listEntries(db, { states: ["awaiting_approval"], limit: CHUNK }).flatMap((row) => {
-      if (judged.get(row.id) === key) return []
-      judged.set(row.id, key)
-      const proof = verificationOf(db, row.id)
-      const cast = payloadOf(db, row.id)
-      const body = parseVerificationBody(proof?.body ?? "")
-      if (proof === null || cast === null || !body.ok) return []
-      const paths = body.value.effects.map((effect) => effect.path)
-      const { satisfied } = judgeApprovals({
-        policy,
-        agent: [row.agent, cast.agent_id, cast.change_request.agent],
-        paths,
-        sensitive: sensitivePaths(paths, policy).map(({ path }) => path),
-        digest: proof.approval_digest,
-        checksum: row.checksum,
-        exact: body.value.exact,
-        approvals: storedApprovals(approvalsOf(db, { entryId: row.id })),
-      })
-      return satisfied ? [row.id] : []
-    }),
-  )
-  if (released.length > 0) yield* queue.baseMoved(released, worker, { policy: base.policy.digest })
-  return released.length > 0
+  const { policy, digest } = (yield* currentBase()).policy
+  const { seq, counts } = yield* queue.head()
+  if (counts.awaiting_approval === 0) return false
+  if (judged.policy === digest && judged.head === seq) return false
+  const known = judged.policy === digest ? judged.entries : new Map<number, number>()
+  const seen = new Map<number, number>()
+  for (let after = 0; ; ) {
+    const rows = yield* queue.read((db) => awaitingApproval(db, after, CHUNK))
+    const unjudged = rows.filter((row) => known.get(row.id) !== row.audit_seq)
+    const released = yield* queue.read((db) => unjudged.filter((row) => needsNobody(db, row, policy)))
+    if (released.length > 0) {
+      const ids = released.map(({ id }) => id)
+      yield* queue.baseMoved(ids, worker, { policy: digest })
+      return true
+    }
+    for (const row of rows) seen.set(row.id, row.audit_seq)
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < CHUNK) break
+    after = last.id
+  }
+  Object.assign(judged, { policy: digest, head: seq, entries: seen } satisfies Judged)
+  return false
 })
+
+/** Whether the approvals given so far are all that this policy asks for. */
+const needsNobody = (db: Sqlite, row: EntryRow, policy: Policy): boolean => {
+  const proof = verificationOf(db, row.id)
+  const cast = payloadOf(db, row.id)
+  const body = parseVerificationBody(proof?.body ?? "")
+  if (proof === null || cast === null || !body.ok) return false
+  const paths = body.value.effects.map((effect) => effect.path)
+  return judgeApprovals({
+    policy,
+    agent: [row.agent, cast.agent_id, cast.change_request.agent],
+    paths,
+    sensitive: sensitivePaths(paths, policy).map(({ path }) => path),
+    digest: proof.approval_digest,
+    checksum: row.checksum,
+    exact: body.value.exact,
+    approvals: storedApprovals(approvalsOf(db, { entryId: row.id })),
+  }).satisfied
+}

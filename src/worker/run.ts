@@ -12,7 +12,7 @@ import {
   recoverBetweenTurns,
   type WaitingEntry,
 } from "./recover.ts"
-import { rejudge } from "./rejudge.ts"
+import { nothingJudged, rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
 import { leasedTurn } from "./turn.ts"
@@ -46,7 +46,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   const stages = yield* StageKeeper
   const last = new Map<number, Happening>()
   const blocked = blockedEntries(options.mode)
-  const judged = new Map<number, string>()
+  const judged = nothingJudged()
   const take = Effect.fn("worker.take")(function* (happenings: readonly Happening[]) {
     for (const happening of happenings) {
       const before = last.get(happening.entry_id)

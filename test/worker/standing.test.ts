@@ -193,6 +193,18 @@ describe("a conflict with a change of the same batch that did not land", () => {
   })
 })
 
+test("a loosened policy reaches the oldest of many entries that wait for a person", async () => {
+  await open({ policy: APPROVED })
+  const names = Array.from({ length: 100 }, (_, index) => `skills/s${index}/SKILL.md`)
+  await shop.enqueue([
+    requestOf("plain", { "b.txt": "b\n" }),
+    ...names.map((path, index) => requestOf(`s${index}`, { [path]: "say\n" })),
+  ])
+  expect(await shop.drain()).toHaveLength(101)
+  await setPolicy({ landing: { branch: "main" }, approvals: { required: 0, unattended: true } })
+  expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+})
+
 test("a change that cannot be part of the tree is refused before a person is asked about it", async () => {
   await open({ policy: APPROVED, files: { x: "a file\n" } })
   await shop.enqueue([requestOf("folder", { "x/y.txt": "in a folder\n" })])
