@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { Assignment } from "../domain/assignment.ts"
 import { childEnv } from "../platform/child-env.ts"
 import type { ProcessOutcome, ProcessRunnerShape } from "../platform/ProcessRunner.ts"
-import { completeAnswer } from "./answer.ts"
+import { answerTo } from "./answer.ts"
 import type { AgentContext, AgentReply } from "./contract.ts"
 import { AgentError, classifyExit, tailOf } from "./failure.ts"
 import { extractDocument, MAX_REPLY_BYTES } from "./reply.ts"
@@ -73,7 +73,7 @@ export const askCommand = (
         const bad = outcomeProblem(outcome, context.policy.timeout_seconds)
         if (bad) return Effect.fail(failure(bad))
         const found = extractDocument(outcome.stdout)
-        const answer = found.ok ? completeAnswer(found.value, assignment) : found
+        const answer = found.ok ? answerTo(found.value, assignment) : found
         if (!answer.ok)
           return Effect.fail(
             failure({

@@ -3,15 +3,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { GENESIS_HASH } from "../domain/audit.ts"
+import { type AuditRow, ROWS_AFTER } from "../platform/audit.sql.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
 import {
-  type AuditLogRow,
   BEGIN_READ,
   DATA_OF_ROW,
   DECISIONS_AFTER,
   END_READ,
   ENTRIES_AFTER,
-  ROWS_AFTER,
   type StoredDecision,
   type StoredEntry,
 } from "./audit.sql.ts"
@@ -61,7 +60,7 @@ const make = Effect.gen(function* () {
 
     /** Takes up to one chunk of new rows. True when there may be more. */
     const takeRows = (db: Sqlite): boolean | AuditFault => {
-      const rows = db.query<AuditLogRow, [number, number]>(ROWS_AFTER).all(ledger.seq || FIRST, ROWS)
+      const rows = db.query<AuditRow, [number, number]>(ROWS_AFTER).all(ledger.seq || FIRST, ROWS)
       for (const row of rows) {
         const fault = ledger.take(row)
         if (fault) return fault

@@ -2,8 +2,8 @@ import type { Database as Sqlite } from "bun:sqlite"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { type AuditRow, ROWS_AFTER } from "../platform/audit.sql.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
-import { type AuditLogRow, ROWS_AFTER } from "./audit.sql.ts"
 import {
   BLOBS_BETWEEN,
   type BlobRow,
@@ -20,7 +20,7 @@ import type { LogRecord } from "./segment.ts"
 export interface RowsRead {
   readonly records: readonly LogRecord[]
   /** The newest row among them; null when there are no more rows. */
-  readonly last: AuditLogRow | null
+  readonly last: AuditRow | null
 }
 
 export interface LogExportShape {
@@ -45,7 +45,7 @@ export interface LogExportShape {
 const BLOBS = 64
 
 const make = Effect.map(Database, (database): LogExportShape => {
-  const withContents = (db: Sqlite, row: AuditLogRow): readonly LogRecord[] => {
+  const withContents = (db: Sqlite, row: AuditRow): readonly LogRecord[] => {
     const records: LogRecord[] = [{ kind: "row", row }]
     const entry = row.entry_id
     const body = (statement: string): string | undefined =>
@@ -70,7 +70,7 @@ const make = Effect.map(Database, (database): LogExportShape => {
     rows: ({ after, until, limit, chainOnly }) =>
       database.read((db) => {
         const rows = db
-          .query<AuditLogRow, [number, number]>(ROWS_AFTER)
+          .query<AuditRow, [number, number]>(ROWS_AFTER)
           .all(after, limit)
           .filter(({ seq }) => seq <= until)
         const records = chainOnly

@@ -1,20 +1,5 @@
 import type { EntryState } from "../domain/entry.ts"
 
-/** One stored row of the audit log. */
-export interface AuditLogRow {
-  readonly seq: number
-  readonly at: number
-  readonly event: string
-  readonly entry_id: number | null
-  readonly entry_previous: number | null
-  readonly subject: string | null
-  readonly actor: string
-  readonly data: string
-  readonly counts: string
-  readonly hash: string
-}
-
-export const ROWS_AFTER = "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ? + 0"
 export const DATA_OF_ROW = "SELECT data FROM audit WHERE seq = ?"
 
 /** An entry with everything the log can prove about it. Bodies are null when there are none. */

@@ -2,7 +2,8 @@ import { type CastPayload, castChecksum } from "../domain/cast.ts"
 import { payloadHash } from "../domain/change-request.ts"
 import { isLive } from "../domain/entry.ts"
 import { canonicalJson, sha256Hex } from "../domain/hash.ts"
-import type { AuditLogRow, StoredDecision, StoredEntry } from "./audit.sql.ts"
+import type { AuditRow } from "../platform/audit.sql.ts"
+import type { StoredDecision, StoredEntry } from "./audit.sql.ts"
 import { type AuditFault, dataOf, faultAt, type LoggedEntry } from "./ledger.ts"
 
 /** Fields of an entry that its first row of the log repeats. */
@@ -56,7 +57,7 @@ const compareCast = (row: StoredEntry, enqueued: Readonly<Record<string, unknown
 }
 
 /** One stored decision of a person against the row that recorded it. */
-export const compareDecision = (row: StoredDecision, logged: AuditLogRow | undefined): AuditFault | null => {
+export const compareDecision = (row: StoredDecision, logged: AuditRow | undefined): AuditFault | null => {
   const entryId = row.entry_id ?? undefined
   const at = entryId === undefined ? {} : { entryId }
   if (!logged) return faultAt("approval", at, `approval ${row.id} is not in the log`)

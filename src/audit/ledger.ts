@@ -7,7 +7,7 @@ import {
   type StateCounts,
   transition,
 } from "../domain/entry.ts"
-import type { AuditLogRow } from "./audit.sql.ts"
+import type { AuditRow } from "../platform/audit.sql.ts"
 
 /** Something that does not fit, by row of the log (`seq`) or by entry. */
 export interface AuditFault {
@@ -55,10 +55,10 @@ export class Ledger {
   /** By entry id; ids are dense. */
   readonly entries: (LoggedEntry | undefined)[] = []
   /** By number of the approval: the row that recorded it. */
-  readonly decisions = new Map<number, AuditLogRow>()
+  readonly decisions = new Map<number, AuditRow>()
 
   /** Takes the next row; the first one that does not follow from the rows before is a fault, and is not taken. */
-  take(row: AuditLogRow): AuditFault | null {
+  take(row: AuditRow): AuditFault | null {
     const { seq } = row
     if (seq <= this.seq) return faultAt("gap", { seq }, `row ${seq} does not belong to the log`)
     if (seq !== this.seq + 1) return faultAt("gap", { seq: this.seq + 1 }, `row ${this.seq + 1} is missing`)
@@ -104,7 +104,7 @@ export class Ledger {
   }
 
   private remember(
-    row: AuditLogRow,
+    row: AuditRow,
     id: number,
     known: LoggedEntry | undefined,
     to: EntryState | null | undefined,

@@ -1,11 +1,11 @@
+import type { AuditRow } from "../platform/audit.sql.ts"
 import { visibleJson } from "../platform/sanitize.ts"
-import type { AuditLogRow } from "./audit.sql.ts"
 import type { BlobRow, CheckpointRow, EffectRow } from "./blob.sql.ts"
 
 /** One line of an export or a shipped segment. */
 export type LogRecord =
   | { readonly kind: "segment"; readonly version: 1; readonly after: number; readonly previous: string }
-  | { readonly kind: "row"; readonly row: AuditLogRow }
+  | { readonly kind: "row"; readonly row: AuditRow }
   | { readonly kind: "cast"; readonly entry: number; readonly body: string }
   | { readonly kind: "receipt"; readonly entry: number; readonly body: string }
   | { readonly kind: "effects"; readonly entry: number; readonly effects: readonly EffectRow[] }

@@ -5,7 +5,7 @@ export const PUT_REQUEST = `INSERT INTO request (request_id, state, digest, body
 export const REQUEST =
   "SELECT request_id, state, digest, body, created_at, updated_at FROM request WHERE request_id = ?"
 export const REQUESTS_IN_STATE =
-  "SELECT request_id, state, digest, body, created_at, updated_at FROM request WHERE state = ? ORDER BY created_at LIMIT ?"
+  "SELECT request_id, state, digest, body, created_at, updated_at FROM request WHERE state = ? ORDER BY created_at LIMIT ? + 0"
 export const PUT_ASSIGNMENT = `INSERT INTO assignment (task_id, request_id, body) VALUES (?, ?, ?)
   ON CONFLICT (task_id) DO UPDATE SET request_id = excluded.request_id, body = excluded.body`
 export const DROP_ASSIGNMENTS = "DELETE FROM assignment WHERE request_id = ?"

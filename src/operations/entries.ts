@@ -3,11 +3,11 @@ import type { CastPayload } from "../domain/cast.ts"
 import type { EntryState } from "../domain/entry.ts"
 import type { FailureReport, Receipt } from "../domain/receipt.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
+import type { AuditRow } from "../platform/audit.sql.ts"
 import { payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import {
-  type AuditRow,
   approvalsOf,
   conflictReport,
   deadLetters,

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
-import { type AuditLogRow, ROWS_AFTER } from "../audit/audit.sql.ts"
 import { toTimestamp } from "../domain/time.ts"
+import { type AuditRow, ROWS_AFTER } from "../platform/audit.sql.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { AuditView } from "./entries.ts"
 import { untilSeen } from "./events-pulse.ts"
@@ -13,7 +13,7 @@ export interface EventView extends AuditView {
   readonly hash: string
 }
 
-const viewOf = (row: AuditLogRow): EventView => ({
+const viewOf = (row: AuditRow): EventView => ({
   seq: row.seq,
   at: toTimestamp(row.at),
   event: row.event,
@@ -50,7 +50,7 @@ export const streamEvents = Effect.fn("operations.streamEvents")(function* (
   let left = limit
   let last = after ?? (follow ? (yield* queue.head()).seq : 0)
   const next = (db: Parameters<Parameters<typeof queue.read>[0]>[0]) =>
-    db.query<AuditLogRow, [number, number]>(ROWS_AFTER).all(last, Math.min(CHUNK, left))
+    db.query<AuditRow, [number, number]>(ROWS_AFTER).all(last, Math.min(CHUNK, left))
   while (left > 0) {
     const rows = follow
       ? yield* untilSeen((db) => {

@@ -1,5 +1,4 @@
 import type { Database as Sqlite } from "bun:sqlite"
-import type { AuditLogRow } from "../audit/audit.sql.ts"
 import { putBlobs } from "../audit/BlobStore.ts"
 import { PUT_CHECKPOINT, PUT_EFFECT } from "../audit/blob.sql.ts"
 import { type AuditFault, dataOf, faultAt, Ledger } from "../audit/ledger.ts"
@@ -7,6 +6,7 @@ import type { LogRecord } from "../audit/segment.ts"
 import { type CastPayload, expiresAt } from "../domain/cast.ts"
 import { TERMINAL } from "../domain/entry.ts"
 import type { Receipt } from "../domain/receipt.ts"
+import type { AuditRow } from "../platform/audit.sql.ts"
 import { DROP_META, SET_META } from "../platform/meta.sql.ts"
 import { SET_HELD } from "../queue/flags.sql.ts"
 import {
@@ -48,6 +48,7 @@ const NOTES = new Set([
   "renewed",
   "held",
   "released",
+  "swept",
   "marked_applied",
   "marked_failed",
 ])
@@ -117,7 +118,7 @@ export class QueueReplay {
     }
   }
 
-  private takeRow(db: Sqlite, row: AuditLogRow): void {
+  private takeRow(db: Sqlite, row: AuditRow): void {
     db.query(INSERT_ROW).run(
       row.seq,
       row.at,
@@ -166,7 +167,7 @@ export class QueueReplay {
     if (row.event === "applied") this.landings++
   }
 
-  private enqueue(db: Sqlite, id: number, row: AuditLogRow, data: Readonly<Record<string, unknown>>): void {
+  private enqueue(db: Sqlite, id: number, row: AuditRow, data: Readonly<Record<string, unknown>>): void {
     const { cast_id, checksum, task_id, agent, payload_hash, priority } = data as Record<string, string>
     const key = `${task_id} ${payload_hash}`
     const generation = (this.generations.get(key) ?? 0) + 1
@@ -203,7 +204,7 @@ export class QueueReplay {
     db.query(PUT_REPLAYED_RECEIPT).run(id, commit, Date.parse(landed_at), body)
   }
 
-  private decide(db: Sqlite, row: AuditLogRow, data: Readonly<Record<string, unknown>>): void {
+  private decide(db: Sqlite, row: AuditRow, data: Readonly<Record<string, unknown>>): void {
     const { approval, approver, note, role, digest, presence, attested, signature, acknowledged } = data
     if (typeof approval !== "number") return
     const values = [
@@ -224,7 +225,7 @@ export class QueueReplay {
     db.query(INSERT_REPLAYED_APPROVAL).run(...(values as Values))
   }
 
-  private bury(db: Sqlite, id: number, row: AuditLogRow, data: Readonly<Record<string, unknown>>): void {
+  private bury(db: Sqlite, id: number, row: AuditRow, data: Readonly<Record<string, unknown>>): void {
     const message = text(data["reason"]) ?? row.event
     const report = {
       schema_version: 1,

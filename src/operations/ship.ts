@@ -3,10 +3,9 @@ import * as Effect from "effect/Effect"
 import { LogExport } from "../audit/LogExport.ts"
 import { decodeRecord, encodeRecord, type Head, isSegmentName, segmentName } from "../audit/segment.ts"
 import { GENESIS_HASH } from "../domain/audit.ts"
+import { AUDIT_ROW, type AuditRow } from "../platform/audit.sql.ts"
 import { type LineFile, namesIn, newLineFile, openLineReader } from "../platform/segment-files.ts"
 import { QueueService } from "../queue/QueueService.ts"
-import { AUDIT_ROW } from "../queue/queue.sql.ts"
-import type { AuditRow } from "../queue/read.ts"
 
 /** The folder holds segments that do not continue into this log. Nothing was written. */
 export class SegmentsForeign extends Data.TaggedError("SegmentsForeign")<{

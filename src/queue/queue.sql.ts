@@ -158,8 +158,6 @@ export const AHEAD_OF = `SELECT count(*) AS n FROM entry
 export const DEAD_LETTER_OF = "SELECT * FROM dead_letter WHERE entry_id = ? ORDER BY id DESC LIMIT 1"
 export const DEAD_LETTERS = `SELECT d.id, d.entry_id, e.task_id, e.agent, d.reason_class, d.error, d.failed_at
   FROM dead_letter d JOIN entry e ON e.id = d.entry_id WHERE d.failed_at >= ? ORDER BY d.id DESC LIMIT ? + 0`
-export const AUDIT_ROW = "SELECT * FROM audit WHERE seq = ?"
-export const RECENT_AUDIT = "SELECT * FROM audit WHERE seq < ? AND at >= ? ORDER BY seq DESC LIMIT ? + 0"
 
 export interface ListFilter {
   readonly states?: readonly EntryState[]

@@ -2,13 +2,13 @@ import type { Database } from "bun:sqlite"
 import { decodeCounts, STATES, type StateCounts } from "../domain/entry.ts"
 import type { FailureReport, Receipt } from "../domain/receipt.ts"
 import type { Millis } from "../domain/time.ts"
+import { AUDIT_ROW, type AuditRow, RECENT_AUDIT } from "../platform/audit.sql.ts"
 import { auditHead } from "../platform/audit-append.sql.ts"
 import {
   AHEAD_OF,
   APPROVALS_OF_ENTRY,
   APPROVALS_OF_REQUEST,
   type ApprovalRow,
-  AUDIT_ROW,
   DEAD_LETTER_OF,
   DEAD_LETTERS,
   DEPENDENCIES_OF,
@@ -20,7 +20,6 @@ import {
   type ListFilter,
   listQuery,
   RECEIPT,
-  RECENT_AUDIT,
   VERIFICATION,
 } from "./queue.sql.ts"
 import { entryRow } from "./transition.ts"
@@ -33,19 +32,6 @@ export interface VerificationRow {
   readonly approval_digest: string
   readonly body: string
   readonly verified_at: number
-}
-
-export interface AuditRow {
-  readonly seq: number
-  readonly at: number
-  readonly event: string
-  readonly entry_id: number | null
-  readonly entry_previous: number | null
-  readonly subject: string | null
-  readonly actor: string
-  readonly data: string
-  readonly counts: string
-  readonly hash: string
 }
 
 /** Newest first. */

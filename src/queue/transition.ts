@@ -1,10 +1,10 @@
 import type { Database } from "bun:sqlite"
 import { type EntryState, TERMINAL, transition } from "../domain/entry.ts"
 import type { Millis } from "../domain/time.ts"
+import { AUDIT_ROW } from "../platform/audit.sql.ts"
 import type { AuditAppender } from "../platform/audit-append.sql.ts"
 import type { Lease } from "./lease.ts"
 import {
-  AUDIT_ROW,
   ENTRIES_OF_TASK,
   ENTRY_BY_ID,
   type EntryRow,

@@ -1,11 +1,11 @@
 import * as v from "valibot"
 import type { Assignment } from "../domain/assignment.ts"
 import { Change, ChangeRequest, payloadBytes, type ValidatedChangeRequest } from "../domain/change-request.ts"
+import { completeAnswer, isRecord } from "../domain/complete-answer.ts"
 import { parseDocument } from "../domain/parse-document.ts"
 import type { Policy } from "../domain/policy.ts"
 import { fail, ok, type Result } from "../domain/result.ts"
 import type { Violation } from "../domain/violation.ts"
-import { completeFromAssignment } from "./complete.ts"
 import type { ChangeAt, CheckPatch, Rule, RuleContext } from "./rule.ts"
 import { checksAllowed } from "./rules/checks-allowed.ts"
 import { duplicatePaths } from "./rules/duplicate-paths.ts"
@@ -56,7 +56,8 @@ export const validateChangeRequest = (
   checkPatch: CheckPatch,
 ): Result<ValidatedChangeRequest, readonly Violation[]> => {
   const { assignment, policy, tasks } = input
-  const document = assignment ? completeFromAssignment(input.document, assignment) : input.document
+  const document =
+    assignment && isRecord(input.document) ? completeAnswer(input.document, assignment) : input.document
   const parsed = parseDocument(ChangeRequest, document)
   const entries: Record<string, unknown> = isRecord(document) ? document : {}
   const listed = Array.isArray(entries["changes"]) ? entries["changes"] : []
@@ -78,9 +79,6 @@ export const validateChangeRequest = (
       [...parsed.error.filter((violation) => !named.has(violation.path)), ...found]
   return parsed.ok && violations.length === 0 ? ok(parsed.value as ValidatedChangeRequest) : fail(violations)
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** Each field on its own, so that one malformed field does not hide what is wrong with the others. */
 const wellFormedFields = (document: Record<string, unknown>): Partial<ChangeRequest> => {

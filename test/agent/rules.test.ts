@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { completeAnswer } from "../../src/agent/answer.ts"
+import { answerTo } from "../../src/agent/answer.ts"
 import { classifyExit } from "../../src/agent/failure.ts"
 import { chooseModel } from "../../src/agent/model.ts"
 import { isFullyExplicit, stubAnswer } from "../../src/agent/stub.ts"
@@ -47,7 +47,7 @@ describe("model", () => {
 
 describe("completing an answer", () => {
   const complete = (over: Record<string, unknown> = {}) => {
-    const result = completeAnswer(document(over), assignment())
+    const result = answerTo(document(over), assignment())
     if (!result.ok) throw new Error(result.error)
     return result.value
   }
@@ -82,11 +82,11 @@ describe("completing an answer", () => {
     expect(complete({ base_revision: "b".repeat(40) })["base_revision"]).toBe("b".repeat(40)))
 
   test("the answer to another task is none", () => {
-    expect(completeAnswer(document({ task_id: "R-1-2" }), assignment())).toEqual({
+    expect(answerTo(document({ task_id: "R-1-2" }), assignment())).toEqual({
       ok: false,
       error: 'the answer is for "R-1-2", not for R-1-1',
     })
-    expect(completeAnswer(document({ task_id: 5 }), assignment()).ok).toBe(false)
+    expect(answerTo(document({ task_id: 5 }), assignment()).ok).toBe(false)
   })
 
   test("what is malformed is left for the validator", () => {

@@ -1,11 +1,12 @@
 // @effect-diagnostics strictEffectProvide:off -- one test wraps the live database in a fault double
+
 import { describe, expect } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditService } from "../../src/audit/AuditService.ts"
-import type { AuditLogRow } from "../../src/audit/audit.sql.ts"
 import { chainHash, GENESIS_HASH } from "../../src/domain/audit.ts"
 import { decodeCounts } from "../../src/domain/entry.ts"
+import type { AuditRow } from "../../src/platform/audit.sql.ts"
 import { Database } from "../../src/platform/Database.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { providing, START, withLayer } from "../support/effect.ts"
@@ -21,7 +22,7 @@ const unlocked = sql((db) => {
 /** Recomputes every hash from `seq` on: a forger who knows the format. */
 const rehash = sql((db) => {
   let previous = GENESIS_HASH
-  for (const row of db.query<AuditLogRow, []>("SELECT * FROM audit ORDER BY seq").all()) {
+  for (const row of db.query<AuditRow, []>("SELECT * FROM audit ORDER BY seq").all()) {
     const hash = chainHash(previous, {
       seq: row.seq,
       at: row.at,

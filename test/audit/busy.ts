@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "bun:sqlite"
 import * as Effect from "effect/Effect"
 import { AuditService } from "../../src/audit/AuditService.ts"
-import type { AuditLogRow } from "../../src/audit/audit.sql.ts"
+import type { AuditRow } from "../../src/platform/audit.sql.ts"
 import { Database } from "../../src/platform/Database.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import {
@@ -19,7 +19,7 @@ import {
 export const verify = (head?: string) => Effect.flatMap(AuditService, (audit) => audit.verify(head))
 export const fault = Effect.map(verify(), (report) => report.fault)
 export const sql = <A>(body: (db: Sqlite) => A) => Effect.flatMap(Database, (database) => database.read(body))
-export const rows = sql((db) => db.query<AuditLogRow, []>("SELECT * FROM audit ORDER BY seq").all())
+export const rows = sql((db) => db.query<AuditRow, []>("SELECT * FROM audit ORDER BY seq").all())
 
 /** A queue with every kind of row in its log, each with something beside it that the log proves. */
 export const busy = Effect.gen(function* () {

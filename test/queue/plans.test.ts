@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
+import * as requestSql from "../../src/intake/request.sql.ts"
+import * as auditSql from "../../src/platform/audit.sql.ts"
 import { Database } from "../../src/platform/Database.ts"
+import * as attentionSql from "../../src/queue/attention.sql.ts"
 import * as sql from "../../src/queue/queue.sql.ts"
 import { withLayer } from "../support/effect.ts"
 
-const statements = { ...sql }
+const statements = { ...sql, ...auditSql, ...attentionSql, ...requestSql }
 const it = withLayer(Database.layerMemory)
 
 /** SQLite's plan of a statement, one line a step. */
@@ -58,7 +61,7 @@ const BY_KEY = [
   "AGENT_CLOCK",
   "DEPENDENCIES_OF",
   "OPEN_DEPENDENCIES",
-] as const satisfies readonly (keyof typeof sql)[]
+] as const satisfies readonly (keyof typeof statements)[]
 
 /** Sorts one entry's dependents; nothing sorts the backlog. */
 const MAY_SORT = new Set<string>(["WAITING_DEPENDENTS"])

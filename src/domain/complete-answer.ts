@@ -1,16 +1,18 @@
-import type { Assignment } from "../domain/assignment.ts"
-import { canonicalJson } from "../domain/hash.ts"
+import type { Assignment } from "./assignment.ts"
+import { canonicalJson } from "./hash.ts"
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
+/** A JSON object, of whatever keys. */
+export type JsonRecord = Readonly<Record<string, unknown>>
+
+export const isRecord = (value: unknown): value is JsonRecord =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
  * The answer to a known task, completed from its assignment: intent, complexity and anchors are the assignment's, its
  * checks and dependencies are added, and what the agent claims as approvals stands beside what was there, never in its
- * place. Anything malformed is left for the schema to name.
+ * place. Anything malformed is left for the validator to name.
  */
-export const completeFromAssignment = (document: unknown, assignment: Assignment): unknown => {
-  if (!isRecord(document)) return document
+export const completeAnswer = (document: JsonRecord, assignment: Assignment): JsonRecord => {
   const metadata = document["metadata"] ?? {}
   const given = assignment.metadata
   return {
