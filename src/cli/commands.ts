@@ -45,6 +45,10 @@ export const COMMANDS: CommandTable = {
     summary: "Queue change requests, casts and bundles",
     load: () => import("./commands/enqueue.ts"),
   },
+  watch: {
+    summary: "Queue the files that appear in a folder",
+    load: () => import("./commands/watch.ts"),
+  },
   apply: {
     summary: "Land one change now, through guards and approvals",
     load: () => import("./commands/apply.ts"),
