@@ -55,7 +55,7 @@ export class BaseMoved extends Data.TaggedError("BaseMoved")<{
 export class LandingFailed extends Data.TaggedError("LandingFailed")<{
   readonly operation: string
   readonly path: string | null
-  /** An errno name, or the tag of the failure underneath. */
+  /** An errno name, or what the failure underneath says. */
   readonly code: string
   readonly outcome: "undone" | "needs_recovery"
   readonly left: readonly string[]

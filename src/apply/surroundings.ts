@@ -28,11 +28,17 @@ export interface Look {
 const blocked = (reason: BlockReason, paths: readonly string[], detail = "") =>
   new LandingBlocked({ reason, paths, detail })
 
+/** What an operator needs to hear: the errno where there is one, else what the failure says of itself. */
+const causeOf = (error: unknown): string => {
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown }
+  return typeof code !== "string" && typeof message === "string" && message !== "" ? message : errnoOf(error)
+}
+
 export const failedAt = (operation: string, path: string | null, error: unknown): LandingFailed =>
   new LandingFailed({
     operation,
     path,
-    code: (error as { readonly _tag?: string } | null)?._tag ?? errnoOf(error),
+    code: causeOf(error),
     outcome: "undone",
     left: [],
   })

@@ -107,7 +107,9 @@ export const initWorkspace = Effect.fn("operations.init")(function* (options: In
   const before = yield* store.lastTrusted()
   const { agent } = yield* (yield* HumanPresence).look()
   // A policy that switches approvals off is a decision, and only people decide.
-  if (options.profile === "replay" && existing === null) yield* refuseAgent({ agent, terminal: false })
+  // So is putting another one in the place of one that was trusted and is gone.
+  if (existing === null && (options.profile === "replay" || before !== null))
+    yield* refuseAgent({ agent, terminal: false })
   if (existing === null) {
     const policy =
       options.profile === "replay"

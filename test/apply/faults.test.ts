@@ -156,10 +156,18 @@ describe("one error", () => {
     }),
     "a defect": () => ({ updateRef: () => Effect.die(new Error("bug")) }),
   }
+  const said: Readonly<Record<string, string>> = {
+    "writing objects": "ENOSPC",
+    "moving the ref": "git update-ref failed (128): no",
+    "a defect": "bug",
+  }
   for (const [where, fault] of Object.entries(inGit)) {
     test(`at ${where} leaves all as it was`, async () => {
       const result = await bench.apply(land("l", true), { git: (live) => ({ ...live, ...fault(live) }) })
       expect(result).toMatchObject({ left: { _tag: "LandingFailed", outcome: "undone", left: [] } })
+      expect(String(result._tag === "Left" && result.left.message)).toContain(
+        said[where] ?? "landing failed at",
+      )
       expectOld(where)
       expect(existsSync(`${bench.root}/.hyperion/stage/l`)).toBe(false)
       expect(["begin undone", ""]).toContain(bench.journal.calls.join(" "))

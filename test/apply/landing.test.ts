@@ -476,7 +476,9 @@ test("a lock taken after the first glance blocks as well, and stays", async () =
 test("a journal that cannot be written stops the landing before anything is visible", async () => {
   bench.journal.fail = true
   const result = await landing(bench.steps([{ "a.txt": "a2\n" }]))
-  expect(result).toMatchObject({ left: { _tag: "LandingFailed", code: "JournalFailed", outcome: "undone" } })
+  expect(result).toMatchObject({
+    left: { _tag: "LandingFailed", code: "landing journal: disk full", outcome: "undone" },
+  })
   expect(leftovers(bench)).toEqual([])
   expect(read("a.txt")).toBe("a\n")
   expectClean()

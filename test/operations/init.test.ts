@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { dispatch } from "../../src/cli/dispatch.ts"
@@ -53,5 +53,17 @@ describe("init and trust", () => {
     const replay = await hyperion(repository(), ["init", "--profile", "replay"], { CLAUDECODE: "1" })
     expect(replay.exit).toBe(4)
     expect(JSON.parse(replay.err).error.code).toBe("approval_agent_environment")
+  })
+
+  test("an agent cannot have a trusted policy that is gone replaced by another one", async () => {
+    const root = repository()
+    await hyperion(root, ["init"])
+    const file = join(root, "hyperion.json")
+    rmSync(file)
+    const again = await hyperion(root, ["init"], { CLAUDECODE: "1" })
+    expect(again.exit).toBe(4)
+    expect(JSON.parse(again.err).error.code).toBe("approval_agent_environment")
+    expect(existsSync(file)).toBe(false)
+    expect((await hyperion(root, ["init"])).out.policy).toMatchObject({ written: true, trusted: true })
   })
 })

@@ -1,7 +1,9 @@
 import * as Effect from "effect/Effect"
 import { runtimeLayer } from "../../app-runtime.ts"
 import { type Applied, applyNow, type Preview, previewApply } from "../../operations/apply.ts"
+import { reportMetrics } from "../../operations/metrics.ts"
 import { readAll } from "../../operations/read-documents.ts"
+import { visibleLine } from "../../platform/sanitize.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
@@ -37,7 +39,7 @@ export const apply = (context: CommandContext<ApplyArgs>) =>
         else output.json({ schema_version: 1, ...preview })
         return preview.fits ? Exit.ok : preview.refusal?.code === "conflict" ? Exit.conflict : Exit.failed
       }
-      const applied = yield* applyNow(document, { runChecks: args.runChecks })
+      const applied = yield* Effect.ensuring(applyNow(document, { runChecks: args.runChecks }), reportMetrics)
       if (applied.submission.outcome === "rejected") return told(output, [applied.submission])
       if (output.format === "text") output.data(appliedText(applied))
       else
@@ -78,7 +80,7 @@ const appliedText = ({ submission, happening, state }: Applied): readonly Piece[
   if (happening === null) return [`${entry} is ${state} already`]
   return [
     styled(state === "applied" ? "green" : "yellow", String(state)),
-    ` ${entry}: ${happening.message}`,
+    ` ${entry}: ${visibleLine(happening.message)}`,
     ...(state === "applied" ? [] : [`\n  next: hyperion why ${submission.entry_id}`]),
   ]
 }
