@@ -131,6 +131,10 @@ export const COMMANDS: CommandTable = {
     summary: "Show how the queue does: latencies, rates, counts",
     load: () => import("./commands/queue-metrics.ts"),
   },
+  cleanup: {
+    summary: "Sweep old decided entries; log and receipts stay",
+    load: () => import("./commands/cleanup.ts"),
+  },
   audit: {
     summary: "Work with the tamper-evident log",
     subcommands: {

@@ -51,16 +51,16 @@ export const queueMetrics = Effect.fn("operations.queueMetrics")(function* (wind
   })
 })
 
-/**
- * Writes `execution/verification_report.json` whole. What was asked for has been done by then: a disk that refuses the
- * report takes nothing back.
- */
+/** Writes `execution/verification_report.json` whole; a disk that refuses it stops nobody. */
 export const recordMetrics = Effect.fn("operations.recordMetrics")(function* () {
   const { root } = yield* CurrentWorkspace
   const metrics = yield* queueMetrics()
   yield* Effect.ignore(writeReport(join(root, FOLDER), REPORT, `${JSON.stringify(metrics, null, 2)}\n`))
   return metrics
 })
+
+/** At the end of a command: what was asked for has been done by then, and nothing takes that back. */
+export const reportMetrics = Effect.ignore(Effect.suspend(recordMetrics))
 
 /** The same for Prometheus. */
 export const scrape = prometheusText

@@ -34,7 +34,7 @@ export const requeueEntries = Effect.fn("operations.requeue")(function* (id: str
     return yield* new WrongState({
       what: `entry ${rows[0]!.id}`,
       state: rows[0]!.state,
-      advice: `only a failed entry without a newer answer can be requeued; hyperion why ${rows[0]!.id}`,
+      advice: `only a failed entry without a newer answer, that cleanup has not swept, can be requeued; hyperion why ${rows[0]!.id}`,
     })
   return requeued
 })

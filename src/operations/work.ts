@@ -5,14 +5,18 @@ import { Operator } from "../platform/Operator.ts"
 import { freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { runWorker, type WorkerOptions } from "../worker/run.ts"
-import { queueMetrics, recordMetrics } from "./metrics.ts"
+import { automaticCleanup } from "./cleanup.ts"
+import { queueMetrics, recordMetrics, reportMetrics } from "./metrics.ts"
 
 const PROGRESS_MS = 5_000
 
 /** Runs a worker in this process under a name of its own. */
 const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions, "worker" | "limit">) {
   const { processId } = yield* Operator
+  // Runs last: by then this worker is no longer counted.
+  yield* Effect.addFinalizer(() => reportMetrics)
   yield* (yield* Database).enter
+  yield* automaticCleanup
   return yield* runWorker({
     ...options,
     worker: `worker-${processId}`,

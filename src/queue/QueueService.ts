@@ -26,6 +26,7 @@ import { type Lease, leaseBatch, promoteDue, reclaimExpired, renewLeases } from 
 import { DUE, type EntryRow, EXPIRED_LEASES, EXPIRING, PROVEN, SET_REASON } from "./queue.sql.ts"
 import { depth } from "./read.ts"
 import { type Settled, type Settlement, settleAll } from "./settle.ts"
+import { findOld, type SweepFound, type SweepOptions, sweepChunk, sweepCursor } from "./sweep.ts"
 import { entryRow } from "./transition.ts"
 
 /** With these items the queue would hold more than `queue.max_depth` undecided entries: try later (exit 75). */
@@ -88,6 +89,8 @@ export interface QueueServiceShape {
   ) => Effect.Effect<void, DatabaseError>
   /** Watchdog: expired leases back, due retries ready, expired entries to dead letters. Bounded; true when it did something. */
   readonly maintain: () => Effect.Effect<boolean, DatabaseError>
+  /** One bounded chunk of old decided entries, in a transaction of its own; ask again while there is more. */
+  readonly sweep: (options: SweepOptions) => Effect.Effect<SweepFound, DatabaseError>
   readonly approve: (
     target: DecisionTarget,
     decision: Decision,
@@ -162,6 +165,16 @@ const make = Effect.gen(function* () {
         (db) => reclaimExpired(db, at, CHUNK) + promoteDue(db, at, CHUNK) + expireDue(db, at, CHUNK),
       )
       return done > 0
+    }),
+    sweep: Effect.fnUntraced(function* (options) {
+      const at = yield* now
+      // An idle queue is only read.
+      const found = yield* database.read((db) => {
+        const cursor = sweepCursor(db, options.kind)
+        const next = findOld(db, options, cursor, at)
+        return next.cursor === cursor ? next : null
+      })
+      return found ?? (yield* database.write((db) => sweepChunk(db, options, at)))
     }),
     approve: (target, decision, satisfied) =>
       write((db, at) => approve(db, target, decision, satisfied, at), { durable: true }),

@@ -17,6 +17,7 @@ import {
   VOID_APPROVALS,
 } from "./queue.sql.ts"
 import { expire, openDependencies, type Verification } from "./settle.ts"
+import { payloadBytes } from "./sweep.ts"
 import { entriesOfTask, entryRow, move, note } from "./transition.ts"
 
 /** A person's decision, as stored. `digest` is what it binds. */
@@ -120,7 +121,8 @@ export const withdraw = (db: Database, id: number, withdrawal: Withdrawal, at: M
 
 /**
  * Puts a failed entry back, attempts at 0 and, when it was over, with its time to live anew. `null` when it is not
- * failed, or when a newer answer to its task is in the queue or has landed: both would land.
+ * failed, when its payload was swept, or when a newer answer to its task is in the queue or has landed: both would
+ * land.
  */
 export const requeue = (
   db: Database,
@@ -130,7 +132,7 @@ export const requeue = (
   at: Millis,
 ): EntryRow | null => {
   const row = entryRow(db, id)
-  if (row?.state !== "failed" || newerAnswer(db, row)) return null
+  if (row?.state !== "failed" || newerAnswer(db, row) || payloadBytes(db, id) === null) return null
   const audit = auditAppender(db, at)
   const expires = row.expires_at > at ? row.expires_at : at + (payloadOf(db, id)?.ttl_seconds ?? 0) * 1_000
   const next = move(db, audit, row, "requeued", {

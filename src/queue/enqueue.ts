@@ -20,6 +20,7 @@ import {
   SET_AGENT_CLOCK,
   VOID_APPROVALS,
 } from "./queue.sql.ts"
+import { payloadBytes } from "./sweep.ts"
 import { entriesOfTask, move } from "./transition.ts"
 
 /** One priority step is worth this much waiting: an entry of priority 5 goes before one of 4 made up to 5 min earlier. */
@@ -139,7 +140,10 @@ const enqueueOne = (
   const standing = earlier.find(
     (row) =>
       row.payload_hash === hash &&
-      (isLive(row.state) || (row.state === "applied" && row.updated_at + options.dedupWindowMs > options.at)),
+      (isLive(row.state) ||
+        (row.state === "applied" &&
+          row.updated_at + options.dedupWindowMs > options.at &&
+          payloadBytes(db, row.id) !== null)),
   )
   if (standing) {
     db.query(COUNT_UP).run("dedup_hits", 1)

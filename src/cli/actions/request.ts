@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { runtimeLayer } from "../../app-runtime.ts"
 import type { Assignment } from "../../domain/assignment.ts"
+import { reportMetrics } from "../../operations/metrics.ts"
 import { readAll } from "../../operations/read-documents.ts"
 import { type Answered, type Plan, planRequest, runRequest } from "../../operations/request.ts"
 import { openLines } from "../../platform/line-file.ts"
@@ -54,6 +55,7 @@ export const request = (context: CommandContext<RequestArgs>) =>
             ),
         },
       )
+      if (!args.dryRun) yield* reportMetrics
       for (const one of answered) for (const text of queuedText(one)) say(text)
       if (output.format === "json") output.json({ schema_version: 1, ...json(plan, answered) })
       if (output.format === "jsonl") for (const one of answered) output.jsonl(answerJson(one))

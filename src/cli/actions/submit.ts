@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { Violation } from "../../domain/violation.ts"
+import { reportMetrics } from "../../operations/metrics.ts"
 import { readAll } from "../../operations/read-documents.ts"
 import { type Submission, submit } from "../../operations/submit.ts"
 import type { OutputWriter } from "../../platform/stdio.ts"
@@ -33,6 +34,7 @@ export const enqueue = (context: CommandContext<EnqueueArgs>) =>
         tasks: "open",
         at: args.at?.epochMs,
       })
+      if (!args.dryRun) yield* reportMetrics
       return args.wait ? yield* waited(output, results, args.timeout) : told(output, results)
     }),
   )
