@@ -6,6 +6,7 @@ import { freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { runWorker, type WorkerOptions } from "../worker/run.ts"
 import { automaticCleanup } from "./cleanup.ts"
+import { withHooks } from "./events-hooks.ts"
 import { queueMetrics, recordMetrics, reportMetrics } from "./metrics.ts"
 
 const PROGRESS_MS = 5_000
@@ -17,11 +18,13 @@ const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions,
   yield* Effect.addFinalizer(() => reportMetrics)
   yield* (yield* Database).enter
   yield* automaticCleanup
-  return yield* runWorker({
-    ...options,
-    worker: `worker-${processId}`,
-    ...(options.mode === "once" && { limit: 1 }),
-  })
+  return yield* withHooks(
+    runWorker({
+      ...options,
+      worker: `worker-${processId}`,
+      ...(options.mode === "once" && { limit: 1 }),
+    }),
+  )
 }, Effect.scoped)
 
 /** Why no landing begins, as one line; null while they do. */
