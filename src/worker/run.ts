@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { entryRow } from "../queue/transition.ts"
+import { currentBase } from "./base.ts"
 import type { TurnOptions } from "./options.ts"
 import { provenTurn } from "./proven.ts"
 import {
@@ -66,24 +67,34 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   })
 
   yield* tellRecovered(yield* recoverAtStart())
+  // A policy nobody trusts is said now, not with the first entry.
+  yield* currentBase()
   for (;;) {
     yield* queue.maintain()
     yield* tellRecovered(yield* recoverBetweenTurns())
     yield* stages.sweep
-    const proven = yield* provenTurn(options, blocked.at(yield* Clock.currentTimeMillis))
-    blocked.add(proven.blocked, yield* Clock.currentTimeMillis)
-    yield* take(proven.happenings)
-    if (options.mode === "once" && proven.happenings.length > 0) break
-    if (proven.busy) continue
-    const leased = yield* leasedTurn(options)
-    blocked.add(
-      leased.happenings.filter(({ outcome }) => outcome === "blocked").map(({ entry_id }) => entry_id),
-      yield* Clock.currentTimeMillis,
-    )
-    yield* take(leased.happenings)
-    if (options.mode === "once" && leased.happenings.length > 0) break
-    if (leased.busy) continue
-    if (options.only === undefined && (yield* rejudge(options.worker, judged))) continue
+    // The log's head says what there is, so that an idle look asks neither git nor the policy.
+    const { counts } = yield* queue.head()
+    if (counts.verified > 0) {
+      const proven = yield* provenTurn(options, blocked.at(yield* Clock.currentTimeMillis))
+      blocked.add(proven.blocked, yield* Clock.currentTimeMillis)
+      yield* take(proven.happenings)
+      if (options.mode === "once" && proven.happenings.length > 0) break
+      if (proven.busy) continue
+    }
+    if (counts.pending > 0) {
+      const leased = yield* leasedTurn(options)
+      const held = leased.happenings.filter(({ outcome }) => outcome === "blocked")
+      blocked.add(
+        held.map(({ entry_id }) => entry_id),
+        yield* Clock.currentTimeMillis,
+      )
+      yield* take(leased.happenings)
+      if (options.mode === "once" && leased.happenings.length > 0) break
+      if (leased.busy) continue
+    }
+    if (options.only === undefined && counts.awaiting_approval > 0)
+      if (yield* rejudge(options.worker, judged)) continue
     if (options.mode !== "forever") break
     yield* Effect.sleep(IDLE_MS)
   }
