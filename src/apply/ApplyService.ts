@@ -8,7 +8,7 @@ import { branchRef } from "../platform/git/refs.ts"
 import { makeCollect } from "./collect.ts"
 import { type BaseMoved, type LandingBlocked, type LandingFailed, PlanRefused } from "./errors.ts"
 import type { Displaced } from "./exchange.ts"
-import { LandingJournal, type LandingRecord } from "./LandingJournal.ts"
+import { type ExchangeMode, LandingJournal, type LandingRecord } from "./LandingJournal.ts"
 import { makeLanding } from "./land.ts"
 import { type ApplyPlan, type LandingStep, planLanding, touchedPaths } from "./plan.ts"
 import { makeRecovery, type Recovery } from "./recover.ts"
@@ -47,7 +47,7 @@ export interface LandingResult {
   /** The working tree that was brought along; null when the branch is checked out nowhere. */
   readonly worktree: string | null
   /** `fallback`: the file system cannot swap names, so files were absent for a moment. */
-  readonly exchange: "atomic" | "fallback" | "none"
+  readonly exchange: ExchangeMode
   /** Old files, kept in the stage for writers that still have them open. Hand them to `collect` a while later. */
   readonly displaced: readonly Displaced[]
 }

@@ -50,11 +50,14 @@ export class JournalFailed extends Data.TaggedError("JournalFailed")<{ readonly 
   }
 }
 
+/** `fallback`: the file system cannot swap names, so files were absent for a moment. `none`: no file was touched. */
+export type ExchangeMode = "atomic" | "fallback" | "none"
+
 export interface LandingJournalShape {
   /** Durable (when the record says so) before it returns, and before the first visible write of the landing. */
   readonly begin: (record: LandingRecord) => Effect.Effect<void, JournalFailed>
-  /** Everything of the record is in place. */
-  readonly done: (landingId: string) => Effect.Effect<void, JournalFailed>
+  /** Everything of the record is in place; how its files got there is what the receipt can promise. */
+  readonly done: (landingId: string, exchange: ExchangeMode) => Effect.Effect<void, JournalFailed>
   /** Nothing of the record is in place. */
   readonly undone: (landingId: string) => Effect.Effect<void, JournalFailed>
 }

@@ -6,7 +6,7 @@ import type { Worktree } from "../platform/git/worktrees.ts"
 import type { LandingResult, LandOptions } from "./ApplyService.ts"
 import { type BaseMoved, LandingBlocked, LandingFailed } from "./errors.ts"
 import { fileName } from "./folders.ts"
-import type { LandingRecord } from "./LandingJournal.ts"
+import type { ExchangeMode, LandingRecord } from "./LandingJournal.ts"
 import { makeRefMoves, needsRecovery } from "./move-ref.ts"
 import { dropName } from "./placing.ts"
 import type { ApplyPlan } from "./plan.ts"
@@ -40,8 +40,10 @@ export const makeLanding = (dependencies: LandingDependencies) => {
 
   const begin = (record: LandingRecord) =>
     Effect.mapError(journal.begin(record), (error) => failedAt("begin", record.landingId, error))
-  const done = (landingId: string) =>
-    Effect.mapError(journal.done(landingId), (error) => needsRecovery(failedAt("close", landingId, error)))
+  const done = (landingId: string, exchange: ExchangeMode) =>
+    Effect.mapError(journal.done(landingId, exchange), (error) =>
+      needsRecovery(failedAt("close", landingId, error)),
+    )
   const undone = (landingId: string) =>
     Effect.mapError(journal.undone(landingId), (error) => needsRecovery(failedAt("close", landingId, error)))
 
@@ -80,7 +82,7 @@ export const makeLanding = (dependencies: LandingDependencies) => {
         yield* undone(landingId)
         return yield* failure
       }
-      yield* done(landingId)
+      yield* done(landingId, "none")
       return { tip: plan.tip, branch, worktree: null, exchange: "none", displaced: [] }
     })
 
@@ -169,7 +171,7 @@ export const makeLanding = (dependencies: LandingDependencies) => {
           left,
         })
       }
-      yield* done(landingId)
+      yield* done(landingId, exit.value.mode)
       return {
         tip: options.mode === "commit" ? plan.tip : null,
         branch,

@@ -103,7 +103,12 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
           `attempt ${row.attempts} of ${row.max_attempts}, fencing token ${row.lease_token}`,
           `lease until ${toTimestamp(row.leased_until!)}`,
         ],
-        next: left < 0 ? "hyperion worker --drain" : null,
+        next:
+          row.state === "committing"
+            ? "hyperion worker --drain   (if that worker is gone, it finishes or undoes the landing)"
+            : left < 0
+              ? "hyperion worker --drain"
+              : null,
       }
     }
     case "verified":

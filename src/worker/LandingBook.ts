@@ -3,7 +3,12 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { JournalFailed, LandingJournal, type LandingRecord } from "../apply/LandingJournal.ts"
+import {
+  type ExchangeMode,
+  JournalFailed,
+  LandingJournal,
+  type LandingRecord,
+} from "../apply/LandingJournal.ts"
 import type { Receipt } from "../domain/receipt.ts"
 import type { Millis } from "../domain/time.ts"
 import { Database } from "../platform/Database.ts"
@@ -32,7 +37,7 @@ export interface JournalRecord {
 export interface LandingTurns {
   /** Into `committing`: the point of no return. Refused as a whole when an entry it gives back is no longer ours. */
   readonly begin: (db: Sqlite, at: Millis) => readonly number[]
-  readonly done: (db: Sqlite, at: Millis) => void
+  readonly done: (db: Sqlite, at: Millis, exchange: ExchangeMode) => void
   readonly undone: (db: Sqlite, at: Millis) => void
   /** Asked after `begin`, in its transaction. */
   readonly entries: () => readonly JournaledEntry[]
@@ -60,6 +65,7 @@ const make = Effect.gen(function* () {
   const turn = (
     landingId: string,
     of: Step,
+    exchange: ExchangeMode,
     row: {
       readonly sql: string
       readonly values: (at: number, turns: LandingTurns) => (string | number)[]
@@ -72,7 +78,7 @@ const make = Effect.gen(function* () {
       return database
         .write(
           (db) => {
-            const lost = landing.turns[of](db, at) ?? []
+            const lost = landing.turns[of](db, at, exchange) ?? []
             // Nothing is visible yet at `begin`: one entry that is not ours any more stops them all.
             if (lost.length > 0) throw new LeaseGone(`lost the lease of entry ${lost.join(", ")}`)
             db.query(row.sql).run(...row.values(at, landing.turns))
@@ -87,15 +93,15 @@ const make = Effect.gen(function* () {
         )
     })
 
-  const closed = (landingId: string, of: "done" | "undone") =>
-    turn(landingId, of, { sql: DROP_LANDING, values: () => [landingId] })
+  const closed = (landingId: string, of: "done" | "undone", exchange: ExchangeMode) =>
+    turn(landingId, of, exchange, { sql: DROP_LANDING, values: () => [landingId] })
 
   const journal = LandingJournal.of({
     begin: (record: LandingRecord) =>
       Effect.suspend(() => {
         const landing = expected.get(record.landingId)
         if (landing) landing.durable = record.durable
-        return turn(record.landingId, "begin", {
+        return turn(record.landingId, "begin", "none", {
           sql: PUT_LANDING,
           values: (at, turns) => {
             const entry: JournalRecord = { version: 1, landing: record, entries: turns.entries() }
@@ -103,8 +109,8 @@ const make = Effect.gen(function* () {
           },
         })
       }),
-    done: (landingId) => closed(landingId, "done"),
-    undone: (landingId) => closed(landingId, "undone"),
+    done: (landingId, exchange) => closed(landingId, "done", exchange),
+    undone: (landingId) => closed(landingId, "undone", "none"),
   })
   const book: LandingBookShape = {
     during: (landingId, turns, landing) =>

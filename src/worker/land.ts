@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { ApplyService } from "../apply/ApplyService.ts"
 import type { LandingFailed } from "../apply/errors.ts"
+import type { ExchangeMode } from "../apply/LandingJournal.ts"
 import type { ApplyPlan } from "../apply/plan.ts"
 import type { GuardOutput } from "../domain/guard.ts"
 import { LandingLock } from "../platform/LandingLock.ts"
@@ -47,7 +48,7 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
   if (plan === null) {
     yield* queue.transact((db, at) => {
       turns.begin(db, at)
-      turns.done(db, at)
+      turns.done(db, at, "none")
     })
     const done = entries.filter((entry) => !turns.lost.has(entry))
     return { happenings: done.map((entry) => landed(entry, null)), blocked: [] } satisfies LandOutcome
@@ -197,14 +198,19 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
       keepEvidence(db, { ...evidence, effects }, entries[0]!.lease.worker, at)
       return ids
     },
-    done: (db: Parameters<typeof settleAll>[0], at: number): void => {
+    done: (db: Parameters<typeof settleAll>[0], at: number, exchange: ExchangeMode): void => {
+      // The weaker promise of a file system that cannot swap names is said where the promise is.
+      const weaker = exchange === "fallback" ? ["exchange:fallback"] : []
       settleAll(
         db,
         begun().map(
           (entry): Settlement => ({
             to: "applied",
             lease: leaseOf(entry),
-            receipt: (auditSeq) => receiptOf(draftOf(entry), at, auditSeq),
+            receipt: (auditSeq) => {
+              const draft = draftOf(entry)
+              return receiptOf({ ...draft, flags: [...draft.flags, ...weaker] }, at, auditSeq)
+            },
           }),
         ),
         at,

@@ -32,15 +32,14 @@ export const nothingJudged = (): Judged => ({ policy: undefined, head: 0, entrie
 export const rejudge = Effect.fn("worker.rejudge")(function* (worker: string, judged: Judged) {
   const queue = yield* QueueService
   const { policy, digest } = (yield* currentBase()).policy
-  const { seq, counts } = yield* queue.head()
-  if (counts.awaiting_approval === 0) return false
+  const { seq } = yield* queue.head()
   if (judged.policy === digest && judged.head === seq) return false
   const known = judged.policy === digest ? judged.entries : new Map<number, number>()
   const seen = new Map<number, number>()
   for (let after = 0; ; ) {
     const rows = yield* queue.read((db) => awaitingApproval(db, after, CHUNK))
     const unjudged = rows.filter((row) => known.get(row.id) !== row.audit_seq)
-    const released = yield* queue.read((db) => unjudged.filter((row) => needsNobody(db, row, policy)))
+    const released = yield* queue.read((db) => unjudged.filter((row) => waitsInVain(db, row, policy)))
     if (released.length > 0) {
       const ids = released.map(({ id }) => id)
       yield* queue.baseMoved(ids, worker, { policy: digest })
@@ -55,12 +54,14 @@ export const rejudge = Effect.fn("worker.rejudge")(function* (worker: string, ju
   return false
 })
 
-/** Whether the approvals given so far are all that this policy asks for. */
-const needsNobody = (db: Sqlite, row: EntryRow, policy: Policy): boolean => {
+/** Whether waiting for a person is pointless: this policy asks for no more, or there is nothing to be approved. */
+const waitsInVain = (db: Sqlite, row: EntryRow, policy: Policy): boolean => {
   const proof = verificationOf(db, row.id)
+  // A queue rebuilt from its log knows that it was proven, not the proof: it is proven again.
+  if (proof === null) return true
   const cast = payloadOf(db, row.id)
-  const body = parseVerificationBody(proof?.body ?? "")
-  if (proof === null || cast === null || !body.ok) return false
+  const body = parseVerificationBody(proof.body)
+  if (cast === null || !body.ok) return false
   const paths = body.value.effects.map((effect) => effect.path)
   return judgeApprovals({
     policy,

@@ -13,7 +13,6 @@ import { submit } from "../../operations/submit.ts"
 import { GitRepository } from "../../platform/git/GitRepository.ts"
 import { discover } from "../../platform/git/layout.ts"
 import { openLines } from "../../platform/line-file.ts"
-import { Operator } from "../../platform/Operator.ts"
 import { styled } from "../../platform/Terminal.ts"
 import { discoverWorkspace } from "../../platform/Workspace.ts"
 import { currentBase } from "../../worker/base.ts"
@@ -99,12 +98,12 @@ const edits = (context: CommandContext<ProposeArgs>): Promise<ExitCode> =>
     Effect.gen(function* () {
       const { args, globals, output, env } = context
       const git = yield* GitRepository
-      const { name } = yield* Operator
       const found = discover(resolve(globals.root ?? "."))
       const made = yield* proposeEdits({
         layout: found.ok ? found.value : git.layout,
         env,
-        agent: args.agent ?? name,
+        // Edits of whoever worked here: under the operator's own name nobody but others could approve them.
+        agent: args.agent ?? "working-tree",
         ...(args.intent !== undefined && { intent: args.intent }),
       })
       if (made === null) {

@@ -26,7 +26,7 @@ const short = (hash: string | null): string => (hash === null ? "none" : hash.sl
 const receiptText = (receipt: Receipt): readonly Piece[] => {
   const pieces: Piece[] = [
     styled("bold", `entry ${receipt.entry_id}`),
-    ` landed ${receipt.landed_at}${receipt.commit === null ? " without a commit: it was there already" : ` as ${receipt.commit}`}\n`,
+    ` landed ${receipt.landed_at}${receipt.commit === null ? (receipt.flags.includes("noop") ? ": it was there already" : " in the working tree") : ` as ${receipt.commit}`}\n`,
   ]
   const field = (name: string, value: string) => pieces.push(`  ${name.padEnd(12)}${value}\n`)
   field("checksum", receipt.checksum)

@@ -5,7 +5,7 @@ export default defineCommand({
     from: { type: "string", value: "A..B", description: "The commits of a range, oldest first" },
     ref: { type: "string", value: "REF", description: "The commits of REF that the landing branch lacks" },
     worktree: { type: "boolean", description: "The uncommitted edits of the working tree you stand in" },
-    agent: { type: "string", value: "NAME", description: "Who made the edits (the operator)" },
+    agent: { type: "string", value: "NAME", description: "Who made the edits (working-tree)" },
     intent: { type: "string", value: "TEXT", description: "What the edits are for" },
     squash: { type: "boolean", description: "One change request instead of one for each commit" },
     out: { type: "string", value: "FILE", description: "Write them there instead of stdout" },
