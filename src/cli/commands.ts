@@ -135,6 +135,10 @@ export const COMMANDS: CommandTable = {
     summary: "Sweep old decided entries; log and receipts stay",
     load: () => import("./commands/cleanup.ts"),
   },
+  backup: {
+    summary: "Copy the queue while it is in use, and check the copy",
+    load: () => import("./commands/backup.ts"),
+  },
   audit: {
     summary: "Work with the tamper-evident log",
     subcommands: {
