@@ -11,10 +11,6 @@ export default defineCommand({
   },
   examples: [
     ["hyperion backup /mnt/backup/queue.db", "Copy the queue while workers go on, and check the copy"],
-    [
-      "cp /mnt/backup/queue.db .hyperion/hyperion.db",
-      "Restore: with no worker running, -wal and -shm removed",
-    ],
   ],
   run: (context) => import("../actions/backup.ts").then((m) => m.backUp(context)),
 })
