@@ -1,6 +1,5 @@
-/** Through the proofs: there is one for each entry between its guards and its landing, and hardly any other. */
-export const AWAITING_APPROVAL = `SELECT e.* FROM verification v JOIN entry e ON e.id = v.entry_id
-  WHERE v.entry_id > ? AND e.state = 'awaiting_approval' ORDER BY v.entry_id LIMIT ? + 0`
+export const AWAITING_APPROVAL =
+  "SELECT * FROM entry WHERE id > ? AND state = 'awaiting_approval' ORDER BY id LIMIT ? + 0"
 /** A freeze is said once, not by every entry that waits for its end. */
 export const BLOCKED = `SELECT * FROM entry WHERE state = 'verified' AND reason_code != 'frozen'
   ORDER BY rank, id LIMIT ? + 0`

@@ -29,6 +29,7 @@ const INDEXED = {
   EXPIRED_LEASES: "entry_leased",
   DUE: "entry_scheduled",
   PROVEN: "entry_proven",
+  AWAITING_APPROVAL: "entry_awaiting",
   EXPIRING: "entry_expiry",
   ENTRIES_OF_TASK: "entry_dedup",
   WAITING_DEPENDENTS: "entry_dependents",
@@ -45,7 +46,7 @@ const INDEXED = {
   IDS_BY_COMMIT: "receipt_commit",
   DEAD_LETTER_OF: "dead_letter_entry",
   DROP_DEAD_LETTERS: "dead_letter_entry",
-} as const satisfies Partial<Record<keyof typeof sql, string>>
+} as const satisfies Partial<Record<keyof typeof statements, string>>
 
 const BY_KEY = [
   "ENTRY_BY_ID",
