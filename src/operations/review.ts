@@ -25,6 +25,8 @@ export interface EntryReview {
   readonly request_id: string
   readonly agent: string
   readonly intent: string
+  /** Author the commit will carry when the change names one itself (it was proposed from a commit); null otherwise. */
+  readonly author: string | null
   readonly state: EntryState
   /** `intent`: nothing is proven yet; the approval binds the cast's checksum. */
   readonly binds: "proof" | "intent"
@@ -118,6 +120,7 @@ export const reviewEntry = Effect.fn("operations.reviewEntry")(function* (row: E
     request_id: row.request_id,
     agent: row.agent,
     intent: cast.change_request.metadata.intent,
+    author: authorOf(cast),
     state: row.state,
     binds: proof === null ? "intent" : "proof",
     digest,
@@ -137,6 +140,11 @@ export const reviewEntry = Effect.fn("operations.reviewEntry")(function* (row: E
   }
   return { view, question } satisfies Reviewed
 })
+
+const authorOf = ({ change_request: { provenance } }: CastPayload): string | null =>
+  provenance === undefined
+    ? null
+    : `${provenance.author_name} <${provenance.author_email}>, from commit ${provenance.revision.slice(0, 12)}`
 
 const flagsOf = (proof: VerificationBody | null, policy: Policy): readonly string[] => [
   ...new Set([...(proof?.flags ?? []), ...(policy.approvals.unattended ? ["unattended"] : [])]),

@@ -33,6 +33,7 @@ const entryText = (entry: EntryReview): readonly Piece[] => {
   for (const one of ordinary.slice(0, PATHS)) line("changes", pathText(one))
   if (ordinary.length > PATHS)
     line("", `and ${ordinary.length - PATHS} more: hyperion show ${entry.entry_id}`)
+  if (entry.author !== null) line("author", `${foreign(entry.author)} (as the change says)`)
   if (entry.binds === "intent") {
     line(
       "not proven",
