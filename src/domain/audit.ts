@@ -23,21 +23,26 @@ export const GENESIS_HASH = "0".repeat(64)
  * `SHA-256(previous ‖ length-prefixed fields)`. The prefixes (bytes, decimal, `:`; `-:` for null) make the encoding
  * injective: no two different rows share a pre-image.
  */
-export const chainHash = (previous: string, row: AuditFields): string => {
+export const chainHash = (
+  previous: string,
+  row: AuditFields,
+  /** `encodeCounts(row.counts)`, for whoever has it. */
+  counts: string = encodeCounts(row.counts),
+): string =>
   // One string and one call: a hasher fed field by field takes three times as long.
-  let text = previous
-  for (const field of [
-    String(row.seq),
-    String(row.at),
-    row.event,
-    row.entryId === null ? null : String(row.entryId),
-    row.entryPrevious === null ? null : String(row.entryPrevious),
-    row.subject,
-    row.actor,
-    row.data,
-    encodeCounts(row.counts),
-  ]) {
-    text += field === null ? "-:" : `${Buffer.byteLength(field)}:${field}`
-  }
-  return sha256Hex(text)
-}
+  sha256Hex(
+    previous +
+      ascii(String(row.seq)) +
+      ascii(String(row.at)) +
+      prefixed(row.event) +
+      (row.entryId === null ? NULL : ascii(String(row.entryId))) +
+      (row.entryPrevious === null ? NULL : ascii(String(row.entryPrevious))) +
+      (row.subject === null ? NULL : prefixed(row.subject)) +
+      prefixed(row.actor) +
+      prefixed(row.data) +
+      ascii(counts),
+  )
+
+const NULL = "-:"
+const ascii = (field: string): string => `${field.length}:${field}`
+const prefixed = (field: string): string => `${Buffer.byteLength(field)}:${field}`

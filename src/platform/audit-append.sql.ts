@@ -64,7 +64,8 @@ export const auditAppender = (db: Database, at: Millis): AuditAppender => {
         data: event.data === undefined ? "{}" : canonicalJson(event.data),
         counts,
       }
-      const hash = chainHash(head.hash, row)
+      const encoded = encodeCounts(counts)
+      const hash = chainHash(head.hash, row, encoded)
       insert.run(
         row.seq,
         row.at,
@@ -74,7 +75,7 @@ export const auditAppender = (db: Database, at: Millis): AuditAppender => {
         row.subject,
         row.actor,
         row.data,
-        encodeCounts(counts),
+        encoded,
         hash,
       )
       head = { seq: row.seq, hash, counts }

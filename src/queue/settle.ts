@@ -15,7 +15,7 @@ import {
   PUT_RECEIPT,
   PUT_VERIFICATION,
 } from "./queue.sql.ts"
-import { entryRow, move, noteLost } from "./transition.ts"
+import { entryRow, type MoveOptions, move, moveThrough, noteLost } from "./transition.ts"
 
 /** What was proven: the trees, what an approval must bind, and the evidence as JSON for the receipt. */
 export interface Verification {
@@ -147,12 +147,15 @@ const settleOne = (
     case "awaiting_approval":
     case "verified": {
       const { verification } = settlement
-      const verified = move(db, audit, row, "verified", {
+      const verified = {
         actor,
         at,
         data: { result_tree: verification.resultTree, approval_digest: verification.approvalDigest },
-        ...(settlement.to === "verified" && { reason: settlement.reason }),
-      })
+      }
+      moveThrough(db, audit, row, [
+        ["verified", settlement.to === "verified" ? { ...verified, reason: settlement.reason } : verified],
+        ...onward(row, settlement, at),
+      ])
       db.query(PUT_VERIFICATION).run(
         row.id,
         verification.baseCommit,
@@ -162,15 +165,6 @@ const settleOne = (
         JSON.stringify(verification.body),
         at,
       )
-      if (settlement.to === "awaiting_approval")
-        move(db, audit, verified, "approval_missing", { actor, at, reason: settlement.reason })
-      if (settlement.to === "committing")
-        move(db, audit, verified, "committing", {
-          actor,
-          at,
-          // As last renewed, which may be later than when it was leased.
-          lease: { owner: actor, until: row.leased_until ?? at, token: row.lease_token },
-        })
       return
     }
     case "applied": {
@@ -227,6 +221,29 @@ const settleOne = (
       return
     case "failed":
       deadLetter(db, audit, row, at, actor, settlement.reasonClass, settlement.report)
+  }
+}
+
+/** Where a proven entry goes in the same write. */
+const onward = (
+  row: EntryRow,
+  settlement: Extract<Settlement, { readonly verification: Verification }>,
+  at: Millis,
+): readonly (readonly [string, MoveOptions])[] => {
+  const actor = settlement.lease.worker
+  switch (settlement.to) {
+    case "verified":
+      return []
+    case "awaiting_approval":
+      return [["approval_missing", { actor, at, reason: settlement.reason }]]
+    case "committing":
+      // As last renewed, which may be later than when it was leased.
+      return [
+        [
+          "committing",
+          { actor, at, lease: { owner: actor, until: row.leased_until ?? at, token: row.lease_token } },
+        ],
+      ]
   }
 }
 

@@ -45,52 +45,69 @@ export const move = (
   row: EntryRow,
   event: string,
   options: MoveOptions,
+): EntryRow => moveThrough(db, audit, row, [[event, options]])
+
+/**
+ * Several transitions in one go: a row of the log for each, and one write of the entry, as the last one leaves it. A
+ * state it is in for no moment costs no index.
+ */
+export const moveThrough = (
+  db: Database,
+  audit: AuditAppender,
+  row: EntryRow,
+  steps: readonly (readonly [event: string, options: MoveOptions])[],
 ): EntryRow => {
-  const to: EntryState | null = transition(row.state, event)
-  if (to === null) throw new Error(`no transition ${event} from ${row.state}`)
-  const next: EntryRow = {
-    ...row,
-    state: to,
-    lease_owner: options.lease?.owner ?? null,
-    leased_until: options.lease?.until ?? null,
-    lease_token: options.lease?.token ?? row.lease_token,
-    run_at: options.runAt ?? null,
-    updated_at: options.at,
-    reason_code: options.reason?.code ?? null,
-    reason: options.reason?.text ?? null,
-    attempts: options.attempts ?? row.attempts,
-    audit_seq: audit.nextSeq(),
+  const firstSeq = audit.nextSeq()
+  const passed: EntryRow[] = []
+  for (const [event, options] of steps) {
+    const before = passed.at(-1) ?? row
+    const to: EntryState | null = transition(before.state, event)
+    if (to === null) throw new Error(`no transition ${event} from ${before.state}`)
+    passed.push({
+      ...before,
+      state: to,
+      lease_owner: options.lease?.owner ?? null,
+      leased_until: options.lease?.until ?? null,
+      lease_token: options.lease?.token ?? before.lease_token,
+      run_at: options.runAt ?? null,
+      updated_at: options.at,
+      reason_code: options.reason?.code ?? null,
+      reason: options.reason?.text ?? null,
+      attempts: options.attempts ?? before.attempts,
+      audit_seq: firstSeq + passed.length,
+    })
   }
+  const last = passed.at(-1) ?? row
   const { changes } = db
-    .query(TERMINAL.has(to) ? MOVE_AND_DECIDE : TERMINAL.has(row.state) ? MOVE_AND_REOPEN : MOVE)
+    .query(TERMINAL.has(last.state) ? MOVE_AND_DECIDE : TERMINAL.has(row.state) ? MOVE_AND_REOPEN : MOVE)
     .run(
       row.id,
-      to,
+      last.state,
       row.state,
       row.lease_token,
-      next.lease_owner,
-      next.leased_until,
-      next.run_at,
-      next.updated_at,
-      next.reason_code,
-      next.reason,
-      next.attempts,
-      next.lease_token,
-      next.audit_seq,
+      last.lease_owner,
+      last.leased_until,
+      last.run_at,
+      last.updated_at,
+      last.reason_code,
+      last.reason,
+      last.attempts,
+      last.lease_token,
+      last.audit_seq,
     )
   if (changes !== 1) throw new Error(`entry ${row.id} changed inside its own transaction`)
-  audit.append({
-    event,
-    actor: options.actor,
-    entryId: row.id,
-    entryPrevious: row.audit_seq,
-    data: {
-      ...options.data,
-      ...(options.reason && { code: options.reason.code, reason: options.reason.text }),
-    },
-    move: { from: row.state, to },
-  })
-  return next
+  for (const [index, [event, { actor, data, reason }]] of steps.entries()) {
+    const before = passed[index - 1] ?? row
+    audit.append({
+      event,
+      actor,
+      entryId: row.id,
+      entryPrevious: before.audit_seq,
+      data: reason ? { ...data, code: reason.code, reason: reason.text } : (data ?? {}),
+      move: { from: before.state, to: passed[index]!.state },
+    })
+  }
+  return last
 }
 
 /** Records something about an entry that does not change its state, as the newest row of its history. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import canonicalize from "canonicalize"
 import * as FastCheck from "effect/FastCheck"
 import { canonicalDigest, canonicalJson, sha256Hex } from "../../src/domain/hash.ts"
 
@@ -101,4 +102,64 @@ test("SHA-256 of text is that of its UTF-8 bytes", () => {
   expect(sha256Hex("abc")).toBe("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
   expect(sha256Hex("ä€😀")).toBe(sha256Hex(new TextEncoder().encode("ä€😀")))
   expect(canonicalDigest({ b: 1, a: 2 })).toBe(sha256Hex('{"a":2,"b":1}'))
+})
+
+describe("the quick way and the library's agree", () => {
+  const attempt = (write: () => unknown) => {
+    try {
+      return write()
+    } catch {
+      return "refused"
+    }
+  }
+  const byLibrary = (value: unknown) => attempt(() => canonicalize(value) ?? "refused")
+
+  test("on any value and key", () => {
+    const odd = FastCheck.constantFrom(
+      "__proto__",
+      "10",
+      "9",
+      "toJSON",
+      "\\ud800",
+      "\ud800",
+      "\udfff\ud800",
+      "\u{1f600}",
+      "",
+      "constructor",
+    )
+    const any = FastCheck.letrec((tie) => ({
+      value: FastCheck.oneof(
+        { maxDepth: 4 },
+        FastCheck.string({ unit: "binary" }),
+        odd,
+        FastCheck.double(),
+        FastCheck.boolean(),
+        FastCheck.constantFrom(null, undefined, -0, Number.NaN, Number.POSITIVE_INFINITY),
+        FastCheck.array(tie("value"), { maxLength: 4 }),
+        FastCheck.array(FastCheck.tuple(FastCheck.oneof(FastCheck.string(), odd), tie("value")), {
+          maxLength: 5,
+        }).map((pairs) => Object.fromEntries(pairs)),
+      ),
+    })).value
+    FastCheck.assert(
+      FastCheck.property(any, (value) => {
+        expect(attempt(() => canonicalJson(value))).toBe(byLibrary(value) as never)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test.each([
+    ["a date", { at: new Date(0) }],
+    ["a boxed number", { n: Object(1) }],
+    ["a map", { m: new Map([[1, 2]]) }],
+    ["what writes itself", { x: { toJSON: () => ({ b: 1, a: 2 }) } }],
+    ["what is not there", [1, undefined, 2]],
+    ["a function", { f: () => 1, a: 1 }],
+    ["a function in a list", [() => 1]],
+    ["a big number", { n: 1n }],
+    ["no prototype", Object.assign(Object.create(null), { b: 1, a: 2 })],
+  ])("on %s", (_, value) => {
+    expect(attempt(() => canonicalJson(value))).toBe(byLibrary(value) as never)
+  })
 })
