@@ -22,7 +22,8 @@ export const writeReport = (
   Effect.try({
     try: () => {
       mkdirSync(folder, { recursive: true })
-      writeFileAtomic(join(folder, name), content)
+      // Made again by the next command: a power cut may cost it.
+      writeFileAtomic(join(folder, name), content, { durable: false })
     },
     catch: (error) => new StoreFailed({ operation: "write", path: join(folder, name), code: errnoOf(error) }),
   })
