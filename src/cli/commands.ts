@@ -139,6 +139,14 @@ export const COMMANDS: CommandTable = {
     summary: "Copy the queue while it is in use, and check the copy",
     load: () => import("./commands/backup.ts"),
   },
+  doctor: {
+    summary: "Look at everything the workspace stands on, and say what mends it",
+    load: () => import("./commands/doctor.ts"),
+  },
+  "inspect-queue": {
+    summary: "The same as doctor",
+    load: () => import("./commands/inspect-queue.ts"),
+  },
   audit: {
     summary: "Work with the tamper-evident log",
     subcommands: {

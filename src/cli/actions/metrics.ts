@@ -3,6 +3,7 @@ import type { QueueMetrics } from "../../domain/records.ts"
 import { fail, ok, type Result } from "../../domain/result.ts"
 import { toTimestamp } from "../../domain/time.ts"
 import { queueMetrics, scrape, WINDOW_MS } from "../../operations/metrics.ts"
+import type { Piece } from "../../platform/Terminal.ts"
 import { table } from "../../platform/table.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
@@ -51,7 +52,7 @@ const ms = (value: number | null): string => (value === null ? "n/a" : `${Math.r
 const share = (value: number | null): string => (value === null ? "n/a" : `${Math.round(value * 100)} %`)
 const time = (seconds: number | null): string => (seconds === null ? "never" : toTimestamp(seconds * 1_000))
 
-const metricsText = (metrics: QueueMetrics): string => {
+const metricsText = (metrics: QueueMetrics): readonly Piece[] => {
   const wal = metrics.wal_checkpoint_stats
   const rows: readonly (readonly [string, string])[] = [
     ...Object.entries(metrics.state_counts)
@@ -73,5 +74,5 @@ const metricsText = (metrics: QueueMetrics): string => {
     ["last cleanup", time(metrics.last_cleanup_timestamp)],
     ["write-ahead log", wal === null ? "n/a" : `${wal.log} pages, ${wal.checkpointed} in the database`],
   ]
-  return `over the last ${metrics.window_seconds} s\n${table(rows)}`
+  return [`over the last ${metrics.window_seconds} s\n`, ...table(rows)]
 }

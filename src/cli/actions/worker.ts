@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { runtimeLayer } from "../../app-runtime.ts"
+import { quickDoctor } from "../../operations/doctor.ts"
 import { work } from "../../operations/work.ts"
 import { visibleLine } from "../../platform/sanitize.ts"
 import { type Piece, type Style, styled } from "../../platform/Terminal.ts"
@@ -9,6 +10,7 @@ import type { WorkerSummary } from "../../worker/run.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
 import { runWith } from "../run-program.ts"
+import { findingText } from "./doctor.ts"
 
 export interface WorkerArgs {
   readonly once: boolean
@@ -33,6 +35,7 @@ export const worker = (context: CommandContext<WorkerArgs>) =>
     runtimeLayer,
     Effect.gen(function* () {
       const { args, output } = context
+      for (const finding of yield* quickDoctor()) output.note(findingText(finding))
       const progress = yield* Effect.fork(work.progress((line) => output.note(line)))
       const summary = yield* work.run({
         mode: args.once ? "once" : args.drain ? "drain" : "forever",

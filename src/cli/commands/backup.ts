@@ -11,6 +11,7 @@ export default defineCommand({
   },
   examples: [
     ["hyperion backup /mnt/backup/queue.db", "Copy the queue while workers go on, and check the copy"],
+    ["hyperion backup --format json queue-copy.db", "The same, for a script"],
   ],
   run: (context) => import("../actions/backup.ts").then((m) => m.backUp(context)),
 })

@@ -1,0 +1,159 @@
+import type { Database as Sqlite } from "bun:sqlite"
+import type { QueueMetrics } from "../domain/records.ts"
+import { type Millis, toTimestamp } from "../domain/time.ts"
+import { auditHead } from "../platform/audit-append.sql.ts"
+import { isAlive, stageNames } from "../platform/state-files.ts"
+import { freezeOf, freezeText } from "../queue/freeze.ts"
+import { type EntryRow, EXPIRED_LEASES } from "../queue/queue.sql.ts"
+import { COMMITTING, OPEN_LANDINGS, type OpenLanding } from "../worker/journal.sql.ts"
+import { AT_OF_ROW } from "./doctor.sql.ts"
+import { type Diagnosis, healthy } from "./doctor-finding.ts"
+
+const SHOWN = 20
+/** A landing takes milliseconds; one that is still open after this was cut off. */
+const LONG_LANDING: Millis = 60_000
+/** What clocks of one machine may differ by, for a row that is just being written. */
+const SKEW_SECONDS = 2
+const WORK = "hyperion worker --drain"
+
+const plural = (count: number, one: string, many = `${one}s`): string =>
+  `${count} ${count === 1 ? one : many}`
+
+const leasesCheck = (db: Sqlite, at: Millis): readonly Diagnosis[] => {
+  const expired = db.query<EntryRow, [number, number]>(EXPIRED_LEASES).all(at, SHOWN)
+  const landing = db
+    .query<{ id: number; leased_until: number | null }, []>(COMMITTING)
+    .all()
+    .filter(({ leased_until }) => (leased_until ?? 0) < at)
+  const ids = [...expired, ...landing].map(({ id }) => id)
+  if (ids.length === 0) return [healthy("leases", "no lease has run out", "what is worked on has a worker")]
+  return [
+    {
+      id: "leases",
+      severity: "warn",
+      message: `leases have run out: entry ${ids.join(", ")}`,
+      meaning: "their workers are gone; the next one takes them over",
+      mend: WORK,
+    },
+  ]
+}
+
+const journalCheck = (db: Sqlite, at: Millis, workers: readonly string[]): readonly Diagnosis[] => {
+  const open = db
+    .query<OpenLanding, []>(OPEN_LANDINGS)
+    .all()
+    .filter(({ created_at }) => workers.length === 0 || created_at + LONG_LANDING < at)
+  if (open.length === 0)
+    return [healthy("journal", "no landing was cut off", "the branch is as the log says")]
+  return [
+    {
+      id: "journal",
+      severity: "warn",
+      message: `${plural(open.length, "landing")} cut off, the oldest begun at ${toTimestamp(open[0]!.created_at)}`,
+      meaning: "files of the working tree may be half exchanged; recovery ends or undoes it",
+      mend: WORK,
+    },
+  ]
+}
+
+const stagesCheck = (stateDir: string, db: Sqlite): readonly Diagnosis[] => {
+  const open = db.query<OpenLanding, []>(OPEN_LANDINGS).all()
+  const orphans = stageNames(stateDir).filter((name) => {
+    const owner = Number(/\.(\d+)(?:\.new)?$/.exec(name)?.[1])
+    return !(isAlive(owner) || open.some(({ id }) => name.startsWith(`${id}.`)))
+  })
+  if (orphans.length === 0)
+    return [healthy("stages", "no stage was left behind", "landings clean up after themselves")]
+  return [
+    {
+      id: "stages",
+      severity: "info",
+      message: `${plural(orphans.length, "stage")} of killed landings left in .hyperion/stage`,
+      meaning: "they only take room; the next worker looks for rescued bytes in them and clears them",
+      mend: WORK,
+    },
+  ]
+}
+
+/** What was left by workers that were killed: seen before new ones start. */
+export const abandonedChecks = (
+  db: Sqlite,
+  stateDir: string,
+  at: Millis,
+  workers: readonly string[],
+): readonly Diagnosis[] => [
+  ...leasesCheck(db, at),
+  ...journalCheck(db, at, workers),
+  ...stagesCheck(stateDir, db),
+]
+
+export const skewCheck = (db: Sqlite, at: Millis): Diagnosis => {
+  const { seq } = auditHead(db)
+  const newest = db.query<{ at: number }, [number]>(AT_OF_ROW).get(seq)
+  const ahead = ((newest?.at ?? 0) - at) / 1_000
+  if (ahead <= SKEW_SECONDS)
+    return healthy("clock", "the log is not ahead of the clock", "times can be compared")
+  return {
+    id: "clock",
+    severity: "warn",
+    message: `the newest row of the log is ${Math.round(ahead)} s ahead of this machine's clock`,
+    meaning:
+      "the clock was set back, or another machine wrote: leases, waits and retention are off by as much",
+    mend: "set the clock (timedatectl), then hyperion doctor",
+  }
+}
+
+/** How the queue stands, from its metrics. */
+export const queueChecks = (db: Sqlite, metrics: QueueMetrics, at: Millis): readonly Diagnosis[] => {
+  const { stale_applied_rows: applied, stale_dead_letter_rows: failed, last_cleanup_timestamp } = metrics
+  const { counts } = auditHead(db)
+  const freeze = freezeOf(db)
+  const cleaned =
+    last_cleanup_timestamp === null ? "never" : `at ${toTimestamp(last_cleanup_timestamp * 1_000)}`
+  return [
+    skewCheck(db, at),
+    healthy(
+      "workers",
+      `${plural(metrics.worker_count, "worker")} at work, ${metrics.queue_depth} entries undecided`,
+      "each holds a lock that ends with its process",
+    ),
+    ...(freeze === null
+      ? []
+      : [
+          {
+            id: "frozen",
+            severity: "warn" as const,
+            message: freezeText(freeze),
+            meaning: "work goes on, and nothing lands",
+            mend: "hyperion thaw",
+          },
+        ]),
+    counts.failed === 0
+      ? healthy("dead_letters", "no dead letters", "nothing was given up")
+      : {
+          id: "dead_letters",
+          severity: "info",
+          message: plural(counts.failed, "failed entry", "failed entries"),
+          meaning: "they were given up, each for a reason",
+          mend: "hyperion list-dead-letters",
+        },
+    applied + failed === 0
+      ? healthy(
+          "retention",
+          `nothing is due for cleanup; last cleanup ${cleaned}`,
+          "the queue keeps its size",
+        )
+      : {
+          id: "retention",
+          severity: "info",
+          message: `${applied} landed and ${failed} failed entries are due for cleanup; last cleanup ${cleaned}`,
+          meaning: "their payloads only take room; workers sweep them little by little",
+          mend: "hyperion cleanup",
+        },
+    healthy(
+      "dedup",
+      `${plural(metrics.dedup_hits, "duplicate")} refused so far`,
+      "the same change is queued once",
+    ),
+  ]
+}

@@ -1,0 +1,1 @@
+export const AT_OF_ROW = "SELECT at FROM audit WHERE seq = ?"
