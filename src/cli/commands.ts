@@ -139,6 +139,10 @@ export const COMMANDS: CommandTable = {
     summary: "Copy the queue while it is in use, and check the copy",
     load: () => import("./commands/backup.ts"),
   },
+  report: {
+    summary: "Say what landed, what did not, and who decided",
+    load: () => import("./commands/report.ts"),
+  },
   doctor: {
     summary: "Look at everything the workspace stands on, and say what mends it",
     load: () => import("./commands/doctor.ts"),
