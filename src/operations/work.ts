@@ -4,6 +4,7 @@ import { Database } from "../platform/Database.ts"
 import { Operator } from "../platform/Operator.ts"
 import { freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import { TelemetryService } from "../telemetry/TelemetryService.ts"
 import { runWorker, type WorkerOptions } from "../worker/run.ts"
 import { automaticCleanup } from "./cleanup.ts"
 import { withHooks } from "./events-hooks.ts"
@@ -14,6 +15,7 @@ const PROGRESS_MS = 5_000
 /** Runs a worker in this process under a name of its own. */
 const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions, "worker" | "limit">) {
   const { processId } = yield* Operator
+  const telemetry = yield* TelemetryService
   // Runs last: by then this worker is no longer counted.
   yield* Effect.addFinalizer(() => reportMetrics)
   yield* (yield* Database).enter
@@ -22,6 +24,7 @@ const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions,
     runWorker({
       ...options,
       worker: `worker-${processId}`,
+      waited: telemetry.polled,
       ...(options.mode === "once" && { limit: 1 }),
     }),
   )

@@ -22,6 +22,8 @@ export interface WorkerOptions extends TurnOptions {
   /** `once`: until something happened to an entry; `drain`: until nothing is runnable; `forever`: until told to stop. */
   readonly mode: "once" | "drain" | "forever"
   readonly tell: (happening: Happening) => Effect.Effect<void>
+  /** Told how long an idle worker waited before it looked again. */
+  readonly waited?: ((ms: Millis) => void) | undefined
 }
 
 export interface WorkerSummary {
@@ -96,7 +98,9 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     if (options.only === undefined && counts.awaiting_approval > 0)
       if (yield* rejudge(options.worker, judged)) continue
     if (options.mode !== "forever") break
+    const since = yield* Clock.currentTimeMillis
     yield* Effect.sleep(IDLE_MS)
+    options.waited?.((yield* Clock.currentTimeMillis) - since)
   }
   return summarise([...last.values()])
 })

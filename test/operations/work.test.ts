@@ -54,6 +54,17 @@ describe("a worker's run", () => {
     expect(report().worker_count).toBe(0)
   })
 
+  test("measures how long it waits between two looks when it is idle", async () => {
+    shop = await openWorkshop()
+    const fiber = shop.runtime.runFork(
+      work.run({ mode: "forever", runChecks: false, tell: () => Effect.void }),
+    )
+    for (let n = 0; n < 50 && (await shop.run(recordMetrics())).avg_poll_interval_ms === null; n++)
+      await shop.pass(200)
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    expect(report().avg_poll_interval_ms).toBe(200)
+  })
+
   test("sweeps what the policy no longer keeps", async () => {
     shop = await openWorkshop()
     const [id] = await shop.enqueue([requestOf("one", { "one.txt": "1\n" })])
