@@ -1,8 +1,11 @@
 /**
- * The queue against bare prepared statements that make the same writes (no hashing, no checks), both on a file with
- * synchronous=NORMAL, as JSON. They take turns in one run, so that a busy machine disturbs them alike: ratios count.
- * A cycle is enqueue, lease, committing, applied: four commits, five audit rows, 1 KB of payload.
- * `--cycles N` (1500), `--backlog N` (100000).
+ * The queue against bare prepared statements that make the same writes (no hashing, no checks) and against plainjob
+ * (no log, no fence, no deduplication), all on files with synchronous=NORMAL, as JSON. They take turns in one run, so
+ * that a busy machine disturbs them alike: ratios count; above 1 the queue is the faster one.
+ *
+ * `cycle`: enqueue, lease, and all transitions to the landing in three transactions, five rows of the log, 1 KB of
+ * payload. `fused`: the same with each landing and the next lease in one transaction, against the same three. `path`:
+ * what a worker does, four transactions. `batch`: 50 at a time in three. `--cycles N` (1500), `--backlog N` (100000).
  */
 import { Database as Sqlite } from "bun:sqlite"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -12,12 +15,14 @@ import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import { bun, defineQueue } from "plainjob"
 import { AuditService } from "../../src/audit/AuditService.ts"
 import { Database } from "../../src/platform/Database.ts"
 import type { EnqueueItem } from "../../src/queue/enqueue.ts"
+import type { Lease } from "../../src/queue/lease.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
-import * as sql from "../../src/queue/queue.sql.ts"
 import { anItem, ENQUEUE, settlement } from "../../test/support/queue.ts"
+import { rawQueue } from "./queue-raw.ts"
 
 const { values } = parseArgs({
   options: { cycles: { type: "string", default: "1500" }, backlog: { type: "string", default: "100000" } },
@@ -26,8 +31,6 @@ const cycles = Number(values.cycles)
 const backlog = Number(values.backlog)
 const folder = mkdtempSync(join(tmpdir(), "hyperion-bench-queue-"))
 const LEASE_MS = 300_000
-const HASH = "0".repeat(64)
-const COUNTS = "0,0,0,0,0,0,0,0,0,0"
 
 const item = (n: number): EnqueueItem =>
   anItem({
@@ -47,97 +50,32 @@ const queueOn = async (name: string) => {
   return { queue, audit, run, close: () => runtime.dispose() }
 }
 
-/** The same rows by hand, on a schema the queue made. */
-const rawOn = (name: string) => {
-  const db = new Sqlite(join(folder, `${name}.db`))
-  for (const pragma of ["busy_timeout = 5000", "synchronous = NORMAL", "foreign_keys = ON"])
-    db.run(`PRAGMA ${pragma}`)
-  const statement = (text: string) => db.prepare(text)
-  const insertEntry = statement(sql.INSERT_ENTRY)
-  const insertPayload = statement(sql.INSERT_PAYLOAD)
-  const setClock = statement(sql.SET_AGENT_CLOCK)
-  const ready = statement(sql.READY)
-  const payload = statement(sql.PAYLOAD_BY_ID)
-  const lease = statement(sql.LEASE)
-  const move = statement(sql.MOVE)
-  const decide = statement(sql.MOVE_AND_DECIDE)
-  const verification = statement(sql.PUT_VERIFICATION)
-  const dropVerification = statement(sql.DROP_VERIFICATION)
-  const receipt = statement(sql.PUT_RECEIPT)
-  const audit = statement("INSERT INTO audit VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?)")
-  let seq = 0
-  const log = (event: string, id: number | null, data: string) =>
-    audit.run(++seq, Date.now(), event, id, id === null ? null : seq - 1, "worker-1", data, COUNTS, HASH)
-  const begin = statement("BEGIN IMMEDIATE")
-  const commit = statement("COMMIT")
-  const transaction = <A>(body: () => A): A => {
-    begin.run()
-    const value = body()
-    commit.run()
-    return value
-  }
-  const enqueue = ({ cast, priority }: EnqueueItem, body: string) => {
-    const at = Date.now()
-    const { id } = insertEntry.get(
-      cast.cast_id,
-      cast.checksum,
-      cast.request_id,
-      cast.task_id,
-      cast.agent_id,
-      cast.checksum,
-      1,
-      priority,
-      at,
-      0,
-      "independent",
-      5,
-      at + 604_800_000,
-      at,
-      null,
-      seq + 1,
-    ) as { id: number }
-    insertPayload.run(id, body)
-    setClock.run(cast.agent_id, priority, at, id)
-    log("enqueued", id, `{"checksum":"${cast.checksum}","task_id":"${cast.task_id}","body":"${HASH}"}`)
-    return id
-  }
-  const take = () => {
-    const row = ready.get(1) as sql.EntryRow
-    const at = Date.now()
-    lease.get(row.id, "worker-1", at + LEASE_MS, at, seq + 1)
-    log("leased", row.id, '{"token":1,"attempt":1,"until":1772366400000}')
-    JSON.parse((payload.get(row.id) as { body: string }).body)
-    return row.id
-  }
-  const step = (how: typeof move, id: number, to: string, from: string, owner: string | null) => {
-    const at = Date.now()
-    how.run(id, to, from, 1, owner, owner && at + LEASE_MS, null, at, null, null, 1, 1, seq + 1)
-    log(to, id, `{"result_tree":"4b825dc642cb6eb9a060e54bf8d69288fbee4904","digest":"${HASH}"}`)
+const rawOn = async (name: string) => {
+  await (await queueOn(name)).close()
+  return rawQueue(join(folder, `${name}.db`))
+}
+
+const plainOn = (name: string) => {
+  const db = new Sqlite(join(folder, `${name}.db`), { strict: true })
+  const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }
+  const queue = defineQueue({ connection: bun(db), logger: silent })
+  const text = ({ cast }: EnqueueItem) => cast
+  const work = () => {
+    const job = queue.getAndMarkJobAsProcessing("cast")
+    if (job === undefined) throw new Error("plainjob has lost a job")
+    queue.markJobAsDone(job.id)
   }
   return {
-    enqueue: (items: readonly EnqueueItem[]) =>
-      transaction(() => items.map((one) => enqueue(one, JSON.stringify(one.cast)))),
-    lease: () => transaction(take),
     cycle: (one: EnqueueItem) => {
-      transaction(() => enqueue(one, JSON.stringify(one.cast)))
-      const id = transaction(take)
-      transaction(() => {
-        step(move, id, "verified", "in_progress", null)
-        verification.run(id, null, null, HASH, HASH, "{}", Date.now())
-        step(move, id, "committing", "verified", "worker-1")
-      })
-      transaction(() => {
-        step(decide, id, "applied", "committing", null)
-        receipt.run(
-          id,
-          null,
-          Date.now(),
-          `{"checksum":"${HASH}","flags":["unguarded"],"patches":[]}`.repeat(5),
-        )
-        dropVerification.run(id)
-      })
+      queue.add("cast", text(one))
+      work()
     },
-    close: () => db.close(),
+    batch: (items: readonly EnqueueItem[]) => {
+      queue.addMany("cast", items.map(text))
+      for (const _ of items) work()
+    },
+    // Its connection as well, and the timer of its maintenance.
+    close: () => queue.close(),
   }
 }
 
@@ -156,55 +94,121 @@ const summary = (micros: readonly number[]) => {
 /** How many times as fast as `base`: above 1 is faster. */
 const speed = (base: number, other: number) => Math.round((base / other) * 100) / 100
 
-const cycleBench = async () => {
-  const { queue, audit, run, close } = await queueOn("cycle")
-  await (await queueOn("cycle-raw")).close()
-  const raw = rawOn("cycle-raw")
-  const ours: number[] = []
-  const theirs: number[] = []
-  for (let n = 0; n < cycles + 200; n++) {
-    const one = item(n)
-    const micros = timed(() => {
-      run(queue.enqueue([one], ENQUEUE))
-      const leases = run(queue.lease("worker-1", LEASE_MS, 1))
-      run(queue.settle(leases.map((lease) => settlement(lease, "committing"))))
-      run(queue.settle(leases.map((lease) => settlement(lease, "applied"))))
-    })
-    const rawMicros = timed(() => raw.cycle(one))
-    // The first ones compile.
-    if (n >= 200) {
-      ours.push(micros)
-      theirs.push(rawMicros)
+const landed = (leases: readonly Lease[]) => [
+  ...leases.map((lease) => settlement(lease, "committing")),
+  ...leases.map((lease) => settlement(lease, "applied")),
+]
+
+/** Rounds of all contenders in turn; the first ones, which compile, are not counted. */
+const duel = <N extends string>(
+  rounds: number,
+  warmUp: number,
+  contenders: Readonly<Record<N, (items: readonly EnqueueItem[]) => unknown>>,
+  itemsOf: (round: number) => readonly EnqueueItem[],
+) => {
+  const names = Object.keys(contenders) as N[]
+  const micros = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<N, number[]>
+  for (let round = 0; round < rounds + warmUp; round++) {
+    const items = itemsOf(round)
+    for (const name of names) {
+      const took = timed(() => contenders[name](items))
+      if (round >= warmUp) micros[name].push(took)
     }
   }
+  return Object.fromEntries(names.map((name) => [name, summary(micros[name])])) as Record<
+    N,
+    ReturnType<typeof summary>
+  >
+}
+
+const cycleBench = async () => {
+  const [whole, fused, path] = [await queueOn("cycle"), await queueOn("fused"), await queueOn("path")]
+  const [raw, rawPath, plain] = [await rawOn("cycle-raw"), await rawOn("path-raw"), plainOn("cycle-plain")]
+  // The entry that the fused one leased with its last landing.
+  let next: readonly Lease[] = []
+  const program = ({ queue }: typeof whole, one: EnqueueItem) =>
+    Effect.gen(function* () {
+      yield* queue.enqueue([one], ENQUEUE)
+      yield* queue.settle(landed(yield* queue.lease("worker-1", LEASE_MS, 1)))
+    })
+  const result = duel(
+    cycles,
+    200,
+    {
+      queue: ([one]) => whole.run(program(whole, one!)),
+      raw: ([one]) => raw.cycle(one!),
+      fused: ([one]) =>
+        fused.run(
+          Effect.gen(function* () {
+            yield* fused.queue.enqueue([one!], ENQUEUE)
+            const follow = { worker: "worker-1", leaseMs: LEASE_MS, limit: 1 }
+            next = (yield* fused.queue.settleAndLease(landed(next), follow)).leases
+          }),
+        ),
+      plainjob: ([one]) => plain.cycle(one!),
+      path: ([one]) =>
+        path.run(
+          Effect.gen(function* () {
+            yield* path.queue.enqueue([one!], ENQUEUE)
+            const leases = yield* path.queue.lease("worker-1", LEASE_MS, 1)
+            yield* path.queue.settle(leases.map((lease) => settlement(lease, "committing")))
+            yield* path.queue.settle(leases.map((lease) => settlement(lease, "applied")))
+          }),
+        ),
+      raw_path: ([one]) => rawPath.path(one!),
+    },
+    (round) => [item(round)],
+  )
   const start = Bun.nanoseconds()
-  const report = run(audit.verify())
+  const report = whole.run(whole.audit.verify())
   const seconds = (Bun.nanoseconds() - start) / 1e9
   if (report.fault) throw new Error(report.fault.message)
-  raw.close()
-  await close()
-  const [a, b] = [summary(ours), summary(theirs)]
+  for (const one of [raw, rawPath, plain]) one.close()
+  for (const one of [whole, fused, path]) await one.close()
+  const { queue, raw: base, plainjob } = result
   return {
-    cycle: { queue: a, raw: b, x_raw_p50: speed(b.p50_us, a.p50_us) },
+    cycle: {
+      ...result,
+      x_raw: speed(base.p50_us, queue.p50_us),
+      x_plainjob: speed(plainjob.p50_us, queue.p50_us),
+      fused_x_raw: speed(base.p50_us, result.fused.p50_us),
+      fused_x_plainjob: speed(plainjob.p50_us, result.fused.p50_us),
+      path_x_raw: speed(result.raw_path.p50_us, result.path.p50_us),
+    },
     audit_verify: { rows: report.rows, rows_per_second: Math.round(report.rows / seconds) },
   }
 }
 
+const BATCH = 50
+
 const batchBench = async () => {
-  const { queue, run, close } = await queueOn("batch")
-  await (await queueOn("batch-raw")).close()
-  const raw = rawOn("batch-raw")
-  const ours: number[] = []
-  const theirs: number[] = []
-  for (let round = 0; round < 6; round++) {
-    const items = Array.from({ length: 1_000 }, (_, n) => item(round * 1_000 + n))
-    ours.push(timed(() => run(queue.enqueue(items, ENQUEUE))))
-    theirs.push(timed(() => raw.enqueue(items)))
-  }
+  const ours = await queueOn("batch")
+  const [raw, plain] = [await rawOn("batch-raw"), plainOn("batch-plain")]
+  const result = duel(
+    Math.ceil(cycles / BATCH),
+    5,
+    {
+      queue: (items) =>
+        ours.run(
+          Effect.gen(function* () {
+            yield* ours.queue.enqueue(items, ENQUEUE)
+            yield* ours.queue.settle(landed(yield* ours.queue.lease("worker-1", LEASE_MS, BATCH)))
+          }),
+        ),
+      raw: (items) => raw.batch(items),
+      plainjob: (items) => plain.batch(items),
+    },
+    (round) => Array.from({ length: BATCH }, (_, n) => item(round * BATCH + n)),
+  )
   raw.close()
-  await close()
-  const [a, b] = [summary(ours.slice(1)), summary(theirs.slice(1))]
-  return { queue: a, raw: b, x_raw_p50: speed(b.p50_us, a.p50_us) }
+  plain.close()
+  await ours.close()
+  const { queue, raw: base, plainjob } = result
+  return {
+    ...result,
+    x_raw: speed(base.p50_us, queue.p50_us),
+    x_plainjob: speed(plainjob.p50_us, queue.p50_us),
+  }
 }
 
 const leaseBench = async () => {
@@ -239,7 +243,7 @@ try {
     bench: "queue",
     durability: "WAL, synchronous=NORMAL",
     ...(await cycleBench()),
-    enqueue_1000: await batchBench(),
+    batch_50: await batchBench(),
     lease: await leaseBench(),
   }
   console.log(JSON.stringify(result, null, 2))

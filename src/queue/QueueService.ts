@@ -22,7 +22,8 @@ import {
   withdraw,
 } from "./decide.ts"
 import { type EnqueueItem, type EnqueueOutcome, enqueueAll, prepareItem } from "./enqueue.ts"
-import { type Lease, leaseBatch, promoteDue, reclaimExpired, renewLeases } from "./lease.ts"
+import { settleAndLease } from "./fused.ts"
+import { type Lease, type LeaseBatch, leaseBatch, promoteDue, reclaimExpired, renewLeases } from "./lease.ts"
 import { DUE, type EntryRow, EXPIRED_LEASES, EXPIRING, PROVEN, SET_REASON } from "./queue.sql.ts"
 import { depth } from "./read.ts"
 import { type Settled, type Settlement, settleAll } from "./settle.ts"
@@ -74,6 +75,11 @@ export interface QueueServiceShape {
     settlements: readonly Settlement[],
     options?: { readonly durable?: boolean },
   ) => Effect.Effect<Settled, DatabaseError>
+  /** `settle` and `lease` in one transaction. Entries that were dropped on the way may leave less than there is. */
+  readonly settleAndLease: (
+    settlements: readonly Settlement[],
+    next: { readonly worker: string; readonly leaseMs: Millis; readonly limit: number },
+  ) => Effect.Effect<Settled & LeaseBatch, DatabaseError>
   /** Verified entries in landing order. */
   readonly proven: (limit: number) => Effect.Effect<readonly EntryRow[], DatabaseError>
   /** Takes a verified entry into `committing`; null when it is gone, expired, or waits for another one. */
@@ -154,6 +160,8 @@ const make = Effect.gen(function* () {
     }),
     renew: (leases, leaseMs) => write((db, at) => renewLeases(db, leases, leaseMs, at)),
     settle: (settlements, options) => write((db, at) => settleAll(db, settlements, at), options),
+    settleAndLease: (settlements, next) =>
+      write((db, at) => settleAndLease(db, settlements, { ...next, at })),
     proven: (limit) => database.read((db) => db.query<EntryRow, [number]>(PROVEN).all(limit)),
     claimProven: (id, worker, leaseMs) => write((db, at) => claimProven(db, id, worker, at + leaseMs, at)),
     baseMoved: (ids, actor, detail) => write((db, at) => baseMoved(db, ids, actor, detail, at)),

@@ -4,6 +4,7 @@ import { isLive } from "../domain/entry.ts"
 import { fail, ok, type Result } from "../domain/result.ts"
 import type { Violation } from "../domain/violation.ts"
 import {
+  DEPENDENT_OF,
   DROP_DEPENDENTS,
   type EntryRow,
   RECOUNT_BLOCKERS,
@@ -56,5 +57,6 @@ export const repointDependents = (db: Database, earlier: readonly EntryRow[], id
 
 /** Counts the open dependencies of everybody who waits for `id` again. */
 export const recountBlockers = (db: Database, id: number): void => {
-  db.query(RECOUNT_BLOCKERS).run(id)
+  // Hardly anything has dependents, and looking takes a quarter of the time of an update of nothing.
+  if (db.query<{ entry_id: number }, [number]>(DEPENDENT_OF).get(id)) db.query(RECOUNT_BLOCKERS).run(id)
 }

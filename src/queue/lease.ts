@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite"
 import { type CastPayload, castChecksum } from "../domain/cast.ts"
 import type { Millis } from "../domain/time.ts"
-import { auditAppender } from "../platform/audit-append.sql.ts"
+import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
 import {
   DEPENDENCIES_OF,
   DUE,
@@ -60,14 +60,17 @@ export interface LeaseBatch {
  * Claims the best ready entries, attempts counted before any work. With `dropped` > 0 and no leases there may be more
  * to claim: one call stays bounded.
  */
-export const leaseBatch = (db: Database, { worker, at, leaseMs, limit, only }: LeaseOptions): LeaseBatch => {
+export const leaseBatch = (
+  db: Database,
+  { worker, at, leaseMs, limit, only }: LeaseOptions,
+  audit: AuditAppender = auditAppender(db, at),
+): LeaseBatch => {
   const chosen =
     only === undefined
       ? db.query<EntryRow, [number]>(READY).all(limit)
       : db.query<EntryRow, [number]>(READY_ONE).all(only)
   if (chosen.length === 0) return { leases: [], dropped: 0 }
   if (only === undefined && chosen.length < limit) followChains(db, chosen, limit)
-  const audit = auditAppender(db, at)
   const leases: Lease[] = []
   const left = new Set<number>()
   let dropped = 0

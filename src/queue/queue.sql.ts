@@ -66,6 +66,7 @@ export const RECOUNT_BLOCKERS = `UPDATE entry SET blockers = (
     SELECT count(*) FROM entry_dependency d JOIN entry o ON o.id = d.on_entry
     WHERE d.entry_id = entry.id AND o.state != 'applied')
   WHERE id IN (SELECT entry_id FROM entry_dependency WHERE on_entry = ?)`
+export const DEPENDENT_OF = "SELECT entry_id FROM entry_dependency WHERE on_entry = ? LIMIT 1"
 export const COUNT_UP = `INSERT INTO meta (key, value) VALUES (?1, CAST(?2 AS TEXT))
   ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT)`
 

@@ -83,12 +83,19 @@ export interface Settled {
 }
 
 /** Writes outcomes behind their fences, in one transaction and in order. A lost lease loses only its own write. */
-export const settleAll = (db: Database, settlements: readonly Settlement[], at: Millis): Settled => {
-  const audit = auditAppender(db, at)
+export const settleAll = (
+  db: Database,
+  settlements: readonly Settlement[],
+  at: Millis,
+  audit: AuditAppender = auditAppender(db, at),
+): Settled => {
   const lost: number[] = []
+  // An entry is read once, however many outcomes follow each other.
+  const rows = new Map<number, EntryRow>()
   for (const settlement of settlements) {
     const { lease } = settlement
-    const row = entryRow(db, lease.entry.id)
+    const row = rows.get(lease.entry.id) ?? entryRow(db, lease.entry.id)
+    rows.delete(lease.entry.id)
     const from = settlement.to === "applied" || settlement.to === "undone" ? "committing" : "in_progress"
     const held = row !== null && row.lease_token === lease.token && row.lease_owner === lease.worker
     if (!held || !(row.state === from || (row.state === "committing" && settlement.to === "conflict"))) {
@@ -100,7 +107,8 @@ export const settleAll = (db: Database, settlements: readonly Settlement[], at: 
       lost.push(row.id)
       continue
     }
-    settleOne(db, audit, row, settlement, at)
+    const next = settleOne(db, audit, row, settlement, at)
+    if (next) rows.set(next.id, next)
   }
   return { lost }
 }
@@ -134,13 +142,14 @@ const standingInTheWay = (
 export const openDependencies = (db: Database, row: EntryRow): number =>
   row.blockers === 0 ? 0 : db.query<{ n: number }, [number]>(OPEN_DEPENDENCIES).get(row.id)!.n
 
+/** Gives the entry as it is now where another outcome may follow. */
 const settleOne = (
   db: Database,
   audit: AuditAppender,
   row: EntryRow,
   settlement: Settlement,
   at: Millis,
-): void => {
+): EntryRow | null => {
   const actor = settlement.lease.worker
   switch (settlement.to) {
     case "committing":
@@ -152,7 +161,7 @@ const settleOne = (
         at,
         data: { result_tree: verification.resultTree, approval_digest: verification.approvalDigest },
       }
-      moveThrough(db, audit, row, [
+      const next = moveThrough(db, audit, row, [
         ["verified", settlement.to === "verified" ? { ...verified, reason: settlement.reason } : verified],
         ...onward(row, settlement, at),
       ])
@@ -165,7 +174,7 @@ const settleOne = (
         JSON.stringify(verification.body),
         at,
       )
-      return
+      return next
     }
     case "applied": {
       const receipt = settlement.receipt(audit.nextSeq())
@@ -183,11 +192,11 @@ const settleOne = (
       db.query(PUT_RECEIPT).run(row.id, receipt.commit, at, body)
       db.query(DROP_VERIFICATION).run(row.id)
       recountBlockers(db, row.id)
-      return
+      return null
     }
     case "undone":
       move(db, audit, row, "undone", { actor, at, reason: settlement.reason })
-      return
+      return null
     case "scheduled":
       if (settlement.charged && row.attempts >= (settlement.maxAttempts ?? row.max_attempts)) {
         deadLetter(db, audit, row, at, actor, "attempts", {
@@ -198,7 +207,7 @@ const settleOne = (
           hint: `hyperion history ${row.id} lists every attempt; hyperion requeue ${row.id} --reason TEXT tries again`,
           evidence: [],
         })
-        return
+        return null
       }
       move(db, audit, row, "retry_scheduled", {
         actor,
@@ -207,10 +216,10 @@ const settleOne = (
         reason: settlement.reason,
         attempts: settlement.charged ? row.attempts : row.attempts - 1,
       })
-      return
+      return null
     case "pending":
       move(db, audit, row, "given_back", { actor, at, reason: settlement.reason, attempts: row.attempts - 1 })
-      return
+      return null
     case "conflict":
       move(db, audit, row, row.state === "committing" ? "foreign_edit" : "conflicted", {
         actor,
@@ -218,9 +227,10 @@ const settleOne = (
         data: { report: settlement.report },
         reason: { code: settlement.report.code, text: settlement.report.message },
       })
-      return
+      return null
     case "failed":
       deadLetter(db, audit, row, at, actor, settlement.reasonClass, settlement.report)
+      return null
   }
 }
 

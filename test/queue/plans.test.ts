@@ -36,6 +36,7 @@ const INDEXED = {
   REPOINT_DEPENDENTS: "entry_dependents",
   DROP_DEPENDENTS: "entry_dependents",
   RECOUNT_BLOCKERS: "entry_dependents",
+  DEPENDENT_OF: "entry_dependents",
   AHEAD_OF: "entry_ready",
   APPROVALS_OF_ENTRY: "approval_entry",
   APPROVALS_OF_REQUEST: "approval_request",
