@@ -120,7 +120,7 @@ const copy = (from: string, to: string): void => {
 export const makeScene = (kind: SceneKind): Scene => {
   const repository = makeRepository(kind.old as Record<string, string>)
   if (!kind.isCheckedOut) repository.git("checkout", "--quiet", "-b", "elsewhere")
-  repository.write({ ".git/info/exclude": "/.hyperion/\n/hyperion.json\n" })
+  repository.write({ ".git/info/exclude": "/.hyperion/\n/execution/\n/hyperion.json\n" })
   const { mode = "commit" } = kind
   initWorkspace(repository, { ...OPEN_POLICY, landing: { mode, branch: "main" } })
   const file = join(repository.outside, "request.json")
@@ -152,7 +152,7 @@ export const makeScene = (kind: SceneKind): Scene => {
 const filesIn = (root: string, folder = ""): [string, string][] =>
   readdirSync(join(root, folder)).flatMap((name): [string, string][] => {
     const path = folder === "" ? name : `${folder}/${name}`
-    if ([".git", ".hyperion", "hyperion.json"].includes(path)) return []
+    if ([".git", ".hyperion", "execution", "hyperion.json"].includes(path)) return []
     const stat = lstatSync(join(root, path))
     if (stat.isDirectory()) {
       const inside = filesIn(root, path)

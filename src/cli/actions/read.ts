@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { EntryState } from "../../domain/entry.ts"
+import { type EntryState, TERMINAL } from "../../domain/entry.ts"
 import { toTimestamp } from "../../domain/time.ts"
 import {
   type auditView,
@@ -97,7 +97,7 @@ export const list = (context: CommandContext<ListArgs>) =>
             entry.task_id,
             entry.agent,
             clock(entry.updated_at),
-            entry.intent ?? "(unreadable payload)",
+            entry.intent ?? (TERMINAL.has(entry.state) ? "(swept)" : "(unreadable payload)"),
           ],
           none: "no entries",
         },
