@@ -16,7 +16,7 @@ import { receiptOf } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
 import { currentBase } from "../worker/base.ts"
 
-const LOOK_MS: Millis = 250
+const LOOK_MS: Millis = 1_000
 const HOOK_TIMEOUT_MS: Millis = 10_000
 /** A run that ends by itself tells what is left to tell, for at most this long. */
 const FLUSH_MS: Millis = 15_000

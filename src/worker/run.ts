@@ -2,8 +2,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import { depth } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
 import { currentBase } from "./base.ts"
+import { idleWaits } from "./idle.ts"
 import type { TurnOptions } from "./options.ts"
 import { provenTurn } from "./proven.ts"
 import {
@@ -37,8 +39,6 @@ export interface WorkerSummary {
   readonly entries: readonly Happening[]
 }
 
-/** How long an idle worker sleeps before it looks again. A look reads; it writes nothing. */
-const IDLE_MS = 200
 /** A blocked entry (dirty file, rebase in progress) is looked at again after this long, then after twice as long. */
 const BLOCKED_MS: Millis = 2_000
 const BLOCKED_MAX_MS: Millis = 10_000
@@ -71,7 +71,9 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   yield* tellRecovered(yield* recoverAtStart())
   // A policy nobody trusts is said now, not with the first entry.
   yield* currentBase()
+  const idle = yield* idleWaits(options.waited ?? (() => {}))
   for (;;) {
+    yield* idle.mark
     yield* queue.maintain()
     yield* tellRecovered(yield* recoverBetweenTurns())
     yield* stages.sweep
@@ -98,9 +100,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     if (options.only === undefined && counts.awaiting_approval > 0)
       if (yield* rejudge(options.worker, judged)) continue
     if (options.mode !== "forever") break
-    const since = yield* Clock.currentTimeMillis
-    yield* Effect.sleep(IDLE_MS)
-    options.waited?.((yield* Clock.currentTimeMillis) - since)
+    yield* idle.wait(depth(counts) === 0)
   }
   return summarise([...last.values()])
 })

@@ -138,7 +138,7 @@ describe("on_event", () => {
           }),
         ),
       )
-      yield* TestClock.adjust(250)
+      yield* TestClock.adjust(1_000)
       yield* Deferred.await(started)
       yield* TestClock.adjust(15_000)
       yield* Fiber.join(fiber)

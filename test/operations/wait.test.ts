@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { endOf } from "../../src/cli/actions/wait.ts"
-import { pauseAfter } from "../../src/operations/events-pulse.ts"
 import { type Awaited, type WaitReport, wait } from "../../src/operations/wait.ts"
 import { recordingWriter } from "../../src/platform/Output.ts"
+import { pauseAfter } from "../../src/queue/pulse.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { withLayer } from "../support/effect.ts"
 import { aWithdrawal, enqueued, landed, leased, settled } from "../support/queue.ts"
@@ -116,7 +116,7 @@ describe("wait", () => {
 
   it.effect("looks every 3 ms while the queue moves, and seldom when nothing happens", () =>
     Effect.sync(() => {
-      expect([0, 1_999, 2_000, 20_000, 1e9].map(pauseAfter)).toEqual([3, 3, 25, 100, 100])
+      expect([0, 499, 500, 5_000, 1e9].map(pauseAfter)).toEqual([3, 3, 25, 100, 100])
     }),
   )
 })

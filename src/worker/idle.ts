@@ -1,0 +1,42 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Millis } from "../domain/time.ts"
+import { pauseAfter, pulseOf } from "../queue/pulse.ts"
+import { QueueService } from "../queue/QueueService.ts"
+
+/**
+ * How long an idle worker waits at most while entries are undecided: what frees one may lie outside the queue (a file
+ * that was cleaned, a branch that moved, a time that came).
+ */
+const UNDECIDED_MS: Millis = 1_000
+/** With nothing undecided only another process's commit makes work. */
+const EMPTY_MS: Millis = 5_000
+
+/**
+ * Waits for a commit, and remembers how long the queue has been quiet. Reads, and writes nothing. `waited` is told how
+ * long each pause between two glances was.
+ */
+export const idleWaits = Effect.fn("worker.idleWaits")(function* (waited: (ms: Millis) => void) {
+  const queue = yield* QueueService
+  let quiet: Millis = 0
+  let pulse = yield* queue.read(pulseOf)
+  return {
+    /** To be called before a look: what is committed during the look ends the wait after it at once. */
+    mark: Effect.map(queue.read(pulseOf), (now) => {
+      if (now !== pulse) quiet = 0
+      pulse = now
+    }),
+    wait: Effect.fn("worker.idle")(function* (isEmpty: boolean) {
+      const longest = isEmpty ? EMPTY_MS : UNDECIDED_MS
+      for (let sum: Millis = 0; sum < longest; ) {
+        if ((yield* queue.read(pulseOf)) !== pulse) return
+        const pause = Math.min(pauseAfter(quiet), longest - sum)
+        const since = yield* Clock.currentTimeMillis
+        yield* Effect.sleep(pause)
+        waited((yield* Clock.currentTimeMillis) - since)
+        sum += pause
+        quiet += pause
+      }
+    }),
+  }
+})
