@@ -13,4 +13,8 @@ export const pulseOf = (db: Database): string => `${dataVersion(db)} ${auditHead
  * How long to pause before the next look at the pulse, by how long nothing has happened: whoever waits while the queue
  * moves hears of a commit within 3 ms, and an idle process costs next to nothing.
  */
-export const pauseAfter = (quiet: Millis): Millis => (quiet < 500 ? 3 : quiet < 5_000 ? 25 : 100)
+export const pauseAfter = (quiet: Millis): Millis => {
+  if (quiet < 500) return 3
+  if (quiet < 5_000) return 25
+  return quiet < 60_000 ? 100 : 250
+}
