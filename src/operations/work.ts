@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
 import type { QueueMetrics } from "../domain/records.ts"
-import { Database } from "../platform/Database.ts"
 import { Operator } from "../platform/Operator.ts"
 import { freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
@@ -18,7 +17,6 @@ const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions,
   const telemetry = yield* TelemetryService
   // Runs last: by then this worker is no longer counted.
   yield* Effect.addFinalizer(() => reportMetrics)
-  yield* (yield* Database).enter
   yield* automaticCleanup
   return yield* withHooks(
     runWorker({

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
+import { Database } from "../platform/Database.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { depth } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
@@ -45,6 +46,8 @@ const BLOCKED_MAX_MS: Millis = 10_000
 
 /** Takes turns until the mode says stop. Proven entries go first: what is finished lands before something new begins. */
 export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptions) {
+  // Until it ends, no other version migrates the database under it.
+  yield* (yield* Database).enter
   const queue = yield* QueueService
   const stages = yield* StageKeeper
   const last = new Map<number, Happening>()
@@ -103,7 +106,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     yield* idle.wait(depth(counts) === 0)
   }
   return summarise([...last.values()])
-})
+}, Effect.scoped)
 
 /**
  * Entries whose landing was blocked: each is left out of the turns for a while, so that those behind it get theirs. A
