@@ -9,6 +9,6 @@ await runLive(
     const database = yield* Database
     yield* database.enter
     process.stdout.write("entered\n")
-    yield* Effect.never
+    return yield* Effect.never
   }),
 )
