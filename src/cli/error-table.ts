@@ -69,7 +69,7 @@ const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
   busy: { code: "database_busy", hint: "try again in a moment", exit: Exit.tryLater, retryable: true },
   corrupt: {
     code: "database_corrupt",
-    hint: "move the file aside, keep it, and run hyperion init",
+    hint: "keep the file; put a backup in its place, or rebuild the queue with hyperion replay --from SEGMENTS --to DIR",
     exit: Exit.failed,
   },
   read_only: {
