@@ -140,7 +140,11 @@ describe("a database that cannot be used", () => {
   binaryTest("damaged: moved aside as the hint says, a new one is made and works", () => {
     const shop = open()
     writeFileSync(database(shop), "garbage ".repeat(999))
-    expectError(shop.run(["list"]), 1, /hint: keep the file; put a backup in its place, or rebuild the queue with hyperion replay/)
+    expectError(
+      shop.run(["list"]),
+      1,
+      /hint: keep the file; put a backup in its place, or rebuild the queue with hyperion replay/,
+    )
     for (const end of ["", "-wal", "-shm"])
       if (existsSync(`${database(shop)}${end}`))
         renameSync(`${database(shop)}${end}`, `${shop.outside}/aside${end}`)
