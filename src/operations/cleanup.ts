@@ -2,10 +2,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
 import { toTimestamp } from "../domain/time.ts"
+import { HumanPresence } from "../platform/HumanPresence.ts"
 import { Operator } from "../platform/Operator.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { findOld, recordCleanup, type SweepKind, sweepCursor } from "../queue/sweep.ts"
 import { currentBase } from "../worker/base.ts"
+import { refuseAgent } from "./presence.ts"
 
 const DAY_MS: Millis = 86_400_000
 /** Chunks per kind that an automatic cleanup takes before it lets others work. */
@@ -92,8 +94,7 @@ const added = (tally: Tally, entries: readonly { readonly bytes: number }[]): Ta
   bytes: tally.bytes + entries.reduce((sum, { bytes }) => sum + bytes, 0),
 })
 
-/** Sweeps what is older than the policy keeps it, or than `ttlSeconds`; recorded also when it was nothing. */
-export const cleanup = Effect.fn("operations.cleanup")(function* (options: CleanupOptions) {
+const sweepAll = Effect.fn("operations.sweepAll")(function* (options: CleanupOptions) {
   const before = yield* cutoffs(options.ttlSeconds)
   const { name: actor } = yield* Operator
   const [decided, failed] = (yield* Effect.forEach(KINDS, (kind) =>
@@ -115,6 +116,16 @@ export const cleanup = Effect.fn("operations.cleanup")(function* (options: Clean
     yield* queue.transact((db, at) => recordCleanup(db, actor, data, at))
   }
   return report
+})
+
+/** Sweeps what is older than the policy keeps it; recorded also when it was nothing. */
+export const cleanupDue = sweepAll({ ttlSeconds: undefined, dryRun: false })
+
+/** The same, or what is older than `ttlSeconds`: to overrule the policy is a person's word, refused inside an agent. */
+export const cleanup = Effect.fn("operations.cleanup")(function* (options: CleanupOptions) {
+  if (options.ttlSeconds !== undefined && !options.dryRun)
+    yield* refuseAgent(yield* (yield* HumanPresence).look())
+  return yield* sweepAll(options)
 })
 
 const pass = Effect.gen(function* () {

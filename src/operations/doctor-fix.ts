@@ -10,7 +10,7 @@ import type { PolicyStore } from "../platform/PolicyStore.ts"
 import { looseModes, tighten } from "../platform/state-files.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { QueueService } from "../queue/QueueService.ts"
-import { cleanup } from "./cleanup.ts"
+import { cleanupDue } from "./cleanup.ts"
 
 /** Watchdog chunks of one fix. */
 const CHUNKS = 1_000
@@ -37,7 +37,7 @@ const mendModes = Effect.map(CurrentWorkspace, ({ stateDir, databaseFile }) =>
     .map(({ path }) => `closed ${path} to others`),
 )
 
-const swept = Effect.map(cleanup({ ttlSeconds: undefined, dryRun: false }), ({ decided, failed }) =>
+const swept = Effect.map(cleanupDue, ({ decided, failed }) =>
   decided + failed === 0 ? [] : [`swept ${decided + failed} old entries`],
 )
 

@@ -20,6 +20,7 @@ import { lineChange, TEXT, verifyAll, withLog } from "./landed.ts"
 import { desk } from "./support.ts"
 
 const it = withLayer(desk())
+const agent = withLayer(desk({ presence: { terminal: true, agent: "copilot" } }))
 
 const clean = (options: Partial<CleanupOptions> = {}) =>
   cleanup({ ttlSeconds: undefined, dryRun: false, ...options })
@@ -65,6 +66,18 @@ describe("cleanup", () => {
       expect(yield* swept(waiting)).toBe(false)
       expect(yield* audited).toBeNull()
       expect(yield* clean()).toMatchObject({ decided: 0, failed: 0 })
+    }),
+  )
+
+  agent.effect("an agent may sweep what the policy gives up, and nothing earlier than that", () =>
+    Effect.gen(function* () {
+      const failed = yield* failedOne("failed")
+      const refused = yield* Effect.flip(clean({ ttlSeconds: 0 }))
+      expect(refused).toMatchObject({ _tag: "ApprovalRefused", reason: "agent_environment" })
+      expect(yield* swept(failed)).toBe(false)
+      expect(yield* clean({ ttlSeconds: 0, dryRun: true })).toMatchObject({ failed: 1 })
+      yield* TestClock.adjust(30 * DAY + 1)
+      expect(yield* clean()).toMatchObject({ failed: 1 })
     }),
   )
 

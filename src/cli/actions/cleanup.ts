@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
+import { decidingLayer } from "../../app-intake.ts"
 import { type CleanupReport, cleanup } from "../../operations/cleanup.ts"
 import { Exit } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
-import { runIntake } from "../run-intake.ts"
+import { runWith } from "../run-program.ts"
 
 export interface CleanupArgs {
   readonly ttlSeconds: number | undefined
@@ -10,8 +11,9 @@ export interface CleanupArgs {
 }
 
 export const cleanUp = (context: CommandContext<CleanupArgs>) =>
-  runIntake(
+  runWith(
     context,
+    decidingLayer,
     Effect.map(cleanup(context.args), (report) => {
       const { output } = context
       if (output.format === "text") output.data(cleanupText(report))

@@ -7,7 +7,8 @@ export default defineCommand({
       value: "N",
       min: 0,
       max: 3_153_600_000,
-      description: "Sweep what was decided N seconds ago or earlier, instead of what the policy says",
+      description:
+        "Sweep what was decided N seconds ago or earlier, instead of what the policy says; people only",
     },
     dryRun: { type: "boolean", description: "Say what would be swept; change nothing" },
   },
