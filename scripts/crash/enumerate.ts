@@ -4,14 +4,15 @@
  * it killed, 87: there is no N-th call); `HYPERION_TEST_BINARY` the binary. Prints one JSON report; exit 1 when anything
  * was lost, half applied or clobbered.
  *
- *   bun scripts/crash/enumerate.ts [--scene one|five|one-elsewhere|five-elsewhere|hundred] [--actions kill,torn,…]
+ *   bun scripts/crash/enumerate.ts [--scene one|five|hundred|one-elsewhere|five-elsewhere|one-worktree|five-worktree|
+ *     hundred-worktree] [--actions kill,torn,…]
  *     [--edit PATH] [--person] [--recovery] [--step N] [--shard I/N] [--finish]
  */
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { parseArgs } from "node:util"
 import {
   finishAndLook,
-  hundred,
+  hundreds,
   makeScene,
   recoverAndLook,
   SCENES,
@@ -37,7 +38,7 @@ if (!injector) {
   process.exit(2)
 }
 
-const kind = [...SCENES, hundred()].find(({ name }) => name.replaceAll(" ", "-") === values.scene)
+const kind = [...SCENES, ...hundreds()].find(({ name }) => name.replaceAll(" ", "-") === values.scene)
 if (!kind) {
   process.stderr.write(`no scene ${values.scene}\n`)
   process.exit(2)

@@ -99,7 +99,10 @@ export const SCENES: readonly SceneKind[] = [
   { name: "one worktree", isCheckedOut: true, mode: "worktree", ...ONE },
   { name: "five worktree", isCheckedOut: true, mode: "worktree", ...FIVE },
 ]
-export const hundred = (): SceneKind => ({ name: "hundred", isCheckedOut: true, ...manyChanges() })
+export const hundreds = (): readonly SceneKind[] => [
+  { name: "hundred", isCheckedOut: true, ...manyChanges() },
+  { name: "hundred worktree", isCheckedOut: true, mode: "worktree", ...manyChanges() },
+]
 
 /** A workspace with one entry that is ready to land, restored to that as often as wanted, at the same path. */
 export interface Scene {
