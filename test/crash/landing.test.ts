@@ -34,7 +34,10 @@ const passed = (scene: Scene): readonly string[] => {
   const log = `${scene.repository.outside}.log`
   rmSync(log, { force: true })
   run(scene, "none", log)
-  return existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []
+  if (!existsSync(log)) return []
+  const points = readFileSync(log, "utf8").trim().split("\n")
+  rmSync(log)
+  return points
 }
 
 const NAMES = [
