@@ -1,6 +1,5 @@
 import type { Format, OutputWriter } from "../platform/stdio.ts"
 import type { Environment } from "../platform/Terminal.ts"
-import { Exit, type ExitCode } from "./exit-codes.ts"
 
 /** The global flags, as given; environment and policy come after them and are read by the configuration service. */
 export interface Globals {
@@ -19,19 +18,3 @@ export interface CommandContext<A> {
   readonly output: OutputWriter
   readonly env: Environment
 }
-
-/** A command whose operation is not there yet says so. */
-export const notImplemented =
-  (name: string) =>
-  ({ output }: { readonly output: OutputWriter }): Promise<ExitCode> => {
-    output.error(
-      {
-        code: "not_implemented",
-        message: `${name} is not implemented in this version`,
-        hint: "hyperion help",
-        retryable: false,
-      },
-      Exit.failed,
-    )
-    return Promise.resolve(Exit.failed)
-  }

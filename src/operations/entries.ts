@@ -6,7 +6,7 @@ import { type Millis, toTimestamp } from "../domain/time.ts"
 import type { AuditRow } from "../platform/audit.sql.ts"
 import { payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
-import type { EntryRow } from "../queue/queue.sql.ts"
+import type { DeadLetterFilter, EntryRow } from "../queue/queue.sql.ts"
 import {
   approvalsOf,
   conflictReport,
@@ -223,13 +223,11 @@ export const history = Effect.fn("operations.history")(function* (options: {
   )
 })
 
-export const listDeadLetters = Effect.fn("operations.listDeadLetters")(function* (
-  since: Millis,
-  limit: number,
-) {
+export const listDeadLetters = Effect.fn("operations.listDeadLetters")(function* (filter: DeadLetterFilter) {
   const queue = yield* QueueService
-  const rows = yield* queue.read((db) => deadLetters(db, since, limit))
-  return rows.map((row) => ({
+  const rows = yield* queue.read((db) => deadLetters(db, { ...filter, limit: filter.limit + 1 }))
+  const page = rows.slice(0, filter.limit)
+  const letters = page.map((row) => ({
     id: row.id,
     queue_id: row.entry_id,
     task_id: row.task_id,
@@ -239,4 +237,5 @@ export const listDeadLetters = Effect.fn("operations.listDeadLetters")(function*
     // Epoch seconds, as in the original's record.
     failed_at: Math.floor(row.failed_at / 1000),
   }))
+  return { letters, nextCursor: rows.length > page.length ? String(page.at(-1)!.id) : null }
 })

@@ -46,7 +46,7 @@ export const attention = (db: Database, at: Millis, limit: number): Attention =>
     deadLetters:
       counts.failed === 0
         ? []
-        : deadLetters(db, 0, limit).filter((row) => !answered({ id: row.entry_id, task_id: row.task_id })),
+        : deadLetters(db, { limit }).filter((row) => !answered({ id: row.entry_id, task_id: row.task_id })),
     abandoned: [
       ...newest("committing").filter((row) => row.leased_until !== null && row.leased_until < at),
       ...(counts.in_progress === 0

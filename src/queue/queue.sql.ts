@@ -157,8 +157,6 @@ export const RECEIPT = "SELECT body FROM receipt WHERE entry_id = ?"
 export const AHEAD_OF = `SELECT count(*) AS n FROM entry
   WHERE state = 'pending' AND blockers = 0 AND held = 0 AND (rank, id) < (?1, ?2)`
 export const DEAD_LETTER_OF = "SELECT * FROM dead_letter WHERE entry_id = ? ORDER BY id DESC LIMIT 1"
-export const DEAD_LETTERS = `SELECT d.id, d.entry_id, e.task_id, e.agent, d.reason_class, d.error, d.failed_at
-  FROM dead_letter d JOIN entry e ON e.id = d.entry_id WHERE d.failed_at >= ? ORDER BY d.id DESC LIMIT ? + 0`
 
 export interface ListFilter {
   readonly states?: readonly EntryState[]
@@ -172,32 +170,52 @@ export interface ListFilter {
   readonly before?: number
 }
 
+interface Query {
+  readonly sql: string
+  readonly values: (string | number)[]
+}
+type Condition = readonly [clause: string, ...bound: (string | number)[]]
+
 /** A listing, newest first, from fixed fragments; every value is bound. */
-export const listQuery = (
-  filter: ListFilter,
-): { readonly sql: string; readonly values: (string | number)[] } => {
-  const where: string[] = []
-  const values: (string | number)[] = []
-  const add = (clause: string, ...bound: (string | number)[]) => {
-    where.push(clause)
-    values.push(...bound)
-  }
+const newestFirst = (select: string, id: string, where: readonly Condition[], limit: number): Query => ({
+  sql: `${select} ${where.length === 0 ? "" : `WHERE ${where.map(([clause]) => clause).join(" AND ")}`}
+  ORDER BY ${id} DESC LIMIT ? + 0`,
+  values: [...where.flatMap(([, ...bound]) => bound), limit],
+})
+
+/** Asked per row, newest first, so that a page stops where it is full. */
+const touches = (path: string): Condition => [
+  `EXISTS (SELECT 1 FROM entry_payload p, json_each(CASE WHEN json_valid(p.body) THEN p.body ELSE '{}' END,
+    '$.change_request.changes') c WHERE p.id = entry.id AND json_extract(c.value, '$.path') = ?)`,
+  path,
+]
+
+export const listQuery = (filter: ListFilter): Query => {
+  const where: Condition[] = []
   if (filter.states && filter.states.length > 0)
-    add(`state IN (${filter.states.map(() => "?").join(", ")})`, ...filter.states)
-  if (filter.agent !== undefined) add("agent = ?", filter.agent)
-  if (filter.requestId !== undefined) add("request_id = ?", filter.requestId)
-  if (filter.since !== undefined) add("updated_at >= ?", filter.since)
-  if (filter.before !== undefined) add("id < ?", filter.before)
-  if (filter.path !== undefined)
-    add(
-      // Asked per row, newest first, so that a page stops where it is full.
-      `EXISTS (SELECT 1 FROM entry_payload p, json_each(CASE WHEN json_valid(p.body) THEN p.body ELSE '{}' END,
-        '$.change_request.changes') c WHERE p.id = entry.id AND json_extract(c.value, '$.path') = ?)`,
-      filter.path,
-    )
-  const clause = where.length === 0 ? "" : `WHERE ${where.join(" AND ")}`
-  return {
-    sql: `SELECT * FROM entry ${clause} ORDER BY id DESC LIMIT ? + 0`,
-    values: [...values, filter.limit],
-  }
+    where.push([`state IN (${filter.states.map(() => "?").join(", ")})`, ...filter.states])
+  if (filter.agent !== undefined) where.push(["agent = ?", filter.agent])
+  if (filter.requestId !== undefined) where.push(["request_id = ?", filter.requestId])
+  if (filter.since !== undefined) where.push(["updated_at >= ?", filter.since])
+  if (filter.before !== undefined) where.push(["id < ?", filter.before])
+  if (filter.path !== undefined) where.push(touches(filter.path))
+  return newestFirst("SELECT * FROM entry", "id", where, filter.limit)
+}
+
+/** `before`: dead letters older than this id of theirs. */
+export type DeadLetterFilter = Pick<ListFilter, "agent" | "path" | "since" | "before" | "limit">
+
+export const deadLetterQuery = (filter: DeadLetterFilter): Query => {
+  const where: Condition[] = []
+  if (filter.agent !== undefined) where.push(["entry.agent = ?", filter.agent])
+  if (filter.since !== undefined) where.push(["d.failed_at >= ?", filter.since])
+  if (filter.before !== undefined) where.push(["d.id < ?", filter.before])
+  if (filter.path !== undefined) where.push(touches(filter.path))
+  return newestFirst(
+    `SELECT d.id, d.entry_id, entry.task_id, entry.agent, d.reason_class, d.error, d.failed_at
+  FROM dead_letter d CROSS JOIN entry ON entry.id = d.entry_id`,
+    "d.id",
+    where,
+    filter.limit,
+  )
 }

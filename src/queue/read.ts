@@ -10,8 +10,9 @@ import {
   APPROVALS_OF_REQUEST,
   type ApprovalRow,
   DEAD_LETTER_OF,
-  DEAD_LETTERS,
   DEPENDENCIES_OF,
+  type DeadLetterFilter,
+  deadLetterQuery,
   type EntryRow,
   IDS_BY_CAST,
   IDS_BY_COMMIT,
@@ -116,8 +117,11 @@ export interface DeadLetterRow {
   readonly failed_at: number
 }
 
-export const deadLetters = (db: Database, since: Millis, limit: number): DeadLetterRow[] =>
-  db.query<DeadLetterRow, [number, number]>(DEAD_LETTERS).all(since, limit)
+/** Newest first. */
+export const deadLetters = (db: Database, filter: DeadLetterFilter): DeadLetterRow[] => {
+  const { sql, values } = deadLetterQuery(filter)
+  return db.query<DeadLetterRow, (string | number)[]>(sql).all(...values)
+}
 
 /** Why an entry is in conflict, from the row of the log that put it there. */
 export const conflictReport = (db: Database, row: EntryRow): FailureReport | null => {

@@ -90,7 +90,15 @@ describe("a guard that does not do its work", () => {
       const why = whyOf(shop, "guarded")
       expect(why).toMatchObject({ state: "failed", code })
       expect(JSON.stringify(why)).toMatch(evidence)
-      expect(shop.run(["list-dead-letters"]).stdout).toContain("guarded")
+      const letters = (...flags: string[]) => shop.run(["list-dead-letters", ...flags])
+      expect(letters("--path", "b.txt").stdout).toContain("guarded")
+      for (const flags of [
+        ["--agent", "nobody"],
+        ["--path", "a.txt"],
+        ["--cursor", "1"],
+      ])
+        expect(letters(...flags).stdout).toBe("")
+      expectError(letters("--cursor", "x"), 2, /cursor/)
       // Nothing of the guard goes on running.
       expect(Bun.spawnSync(["pgrep", "-f", shop.outside]).stdout.toString()).toBe("")
       repair(shop)

@@ -34,7 +34,7 @@ for (const [name, layer] of QUEUE_LAYERS) {
         yield* settled(yield* leased(), "failed")
         yield* queue.requeue(id, "the network is back", "ada")
         expect(yield* entry(id)).toMatchObject({ state: "pending", attempts: 0, reason: null })
-        expect(yield* queue.read((db) => deadLetters(db, 0, 10))).toEqual([])
+        expect(yield* queue.read((db) => deadLetters(db, { limit: 10 }))).toEqual([])
         const row = (yield* history(id)).at(-1)!
         expect(row).toMatchObject({ event: "requeued", actor: "ada" })
         expect(JSON.parse(row.data)).toMatchObject({ why: "the network is back" })

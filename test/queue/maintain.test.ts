@@ -57,7 +57,7 @@ for (const [name, layer] of QUEUE_LAYERS) {
           attempts: 2,
           reason_code: "attempts_spent",
         })
-        const [letter] = yield* queue.read((db) => deadLetters(db, 0, 10))
+        const [letter] = yield* queue.read((db) => deadLetters(db, { limit: 10 }))
         expect(letter).toMatchObject({ entry_id: id, reason_class: "attempts" })
         expect((yield* queue.read((db) => failureReport(db, id)))?.hint).toContain("hyperion requeue")
       }),
@@ -141,7 +141,7 @@ for (const [name, layer] of QUEUE_LAYERS) {
         const id = yield* enqueued({ maxAttempts: 1 })
         yield* settled(yield* leased(), "scheduled", { charged: true })
         expect(yield* entry(id)).toMatchObject({ state: "failed", reason_code: "attempts_spent" })
-        expect((yield* queue.read((db) => deadLetters(db, 0, 10)))[0]).toMatchObject({
+        expect((yield* queue.read((db) => deadLetters(db, { limit: 10 })))[0]).toMatchObject({
           reason_class: "attempts",
         })
       }),
@@ -183,7 +183,7 @@ for (const [name, layer] of QUEUE_LAYERS) {
           expect(yield* entry(id)).toMatchObject({ state: "failed", reason_code: "ttl_expired" })
           expect((yield* events(id)).at(-1)).toBe("expired")
         }
-        const letters = yield* queue.read((db) => deadLetters(db, 0, 10))
+        const letters = yield* queue.read((db) => deadLetters(db, { limit: 10 }))
         expect(letters.map((letter) => letter.reason_class)).toEqual(["ttl", "ttl", "ttl", "ttl"])
         expect(yield* queue.maintain()).toBe(false)
       }),

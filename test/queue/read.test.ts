@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import { payloadOf } from "../../src/queue/lease.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
-import type { ListFilter } from "../../src/queue/queue.sql.ts"
-import { aheadOf, depth, listEntries, resolveId } from "../../src/queue/read.ts"
+import type { DeadLetterFilter, ListFilter } from "../../src/queue/queue.sql.ts"
+import { aheadOf, deadLetters, depth, listEntries, resolveId } from "../../src/queue/read.ts"
 import { aReceipt } from "../support/builders.ts"
 import { START, withLayer } from "../support/effect.ts"
 import { enqueued, entry, HOUR, landed, leased, queueInMemory, settled } from "../support/queue.ts"
@@ -50,6 +50,32 @@ describe("listing", () => {
         expect(yield* listed({ path: "src/a.txt" })).toEqual(["a"])
         expect(yield* queue.read((db) => payloadOf(db, 2))).toBeNull()
       }
+    }),
+  )
+})
+
+describe("dead letters", () => {
+  it.effect("newest first, page by page, filtered by agent, path and time", () =>
+    Effect.gen(function* () {
+      const queue = yield* QueueService
+      for (const [taskId, agent] of [
+        ["a", "claude"],
+        ["b", "codex"],
+        ["c", "claude"],
+      ] as const) {
+        yield* enqueued({ taskId, agent, path: `src/${taskId}.txt` })
+        yield* settled(yield* leased(), "failed")
+        yield* TestClock.adjust(HOUR)
+      }
+      const tasks = (filter: Partial<DeadLetterFilter>) =>
+        queue.read((db) => deadLetters(db, { limit: 10, ...filter }).map((row) => row.task_id))
+      expect(yield* tasks({})).toEqual(["c", "b", "a"])
+      expect(yield* tasks({ limit: 2 })).toEqual(["c", "b"])
+      expect(yield* tasks({ agent: "claude" })).toEqual(["c", "a"])
+      expect(yield* tasks({ path: "src/b.txt" })).toEqual(["b"])
+      expect(yield* tasks({ since: START + HOUR })).toEqual(["c", "b"])
+      const [, second] = yield* queue.read((db) => deadLetters(db, { limit: 2 }))
+      expect(yield* tasks({ before: second!.id })).toEqual(["a"])
     }),
   )
 })

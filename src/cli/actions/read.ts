@@ -62,29 +62,37 @@ export interface ListArgs {
   readonly cursor: string | undefined
 }
 
+/** What a listing's page and filters are in the queue's terms; said and null when the cursor is none of ours. */
+const pageOf = Effect.fn("cli.page")(function* (args: Omit<ListArgs, "state">, output: OutputWriter) {
+  const since = yield* instant(args.since)
+  if (args.cursor !== undefined && !/^\d{1,15}$/.test(args.cursor)) {
+    output.error(
+      {
+        code: "bad_value",
+        message: "this --cursor is not one a listing gave",
+        hint: "use next_cursor of the page before",
+      },
+      Exit.usage,
+    )
+    return null
+  }
+  return {
+    limit: args.limit ?? PAGE,
+    ...(args.agent !== undefined && { agent: args.agent }),
+    ...(args.path !== undefined && { path: args.path }),
+    ...(since !== undefined && { since }),
+    ...(args.cursor !== undefined && { before: Number(args.cursor) }),
+  }
+})
+
 export const list = (context: CommandContext<ListArgs>) =>
   runCore(
     context,
     Effect.gen(function* () {
       const { args, output } = context
-      const since = yield* instant(args.since)
-      if (args.cursor !== undefined && !/^\d{1,15}$/.test(args.cursor))
-        return output.error(
-          {
-            code: "bad_value",
-            message: "this --cursor is not one a listing gave",
-            hint: "use next_cursor of the page before",
-          },
-          Exit.usage,
-        ) as typeof Exit.usage
-      const page = yield* listPage({
-        states: args.state as readonly EntryState[],
-        limit: args.limit ?? PAGE,
-        ...(args.agent !== undefined && { agent: args.agent }),
-        ...(args.path !== undefined && { path: args.path }),
-        ...(since !== undefined && { since }),
-        ...(args.cursor !== undefined && { before: Number(args.cursor) }),
-      })
+      const filter = yield* pageOf(args, output)
+      if (filter === null) return Exit.usage
+      const page = yield* listPage({ states: args.state as readonly EntryState[], ...filter })
       listing(
         output,
         "entries",
@@ -161,18 +169,17 @@ export const showWorkerLogs = (
     }),
   )
 
-export const showDeadLetters = (
-  context: CommandContext<{ readonly since: TimeArg | undefined; readonly limit: number | undefined }>,
-) =>
+export const showDeadLetters = (context: CommandContext<Omit<ListArgs, "state">>) =>
   runCore(
     context,
     Effect.gen(function* () {
       const { args, output } = context
-      const since = yield* instant(args.since)
-      const letters = yield* listDeadLetters(since ?? 0, args.limit ?? PAGE)
-      listing(output, "dead_letters", letters, {
+      const filter = yield* pageOf(args, output)
+      if (filter === null) return Exit.usage
+      const { letters, nextCursor } = yield* listDeadLetters(filter)
+      const text = {
         head: ["ENTRY", "CLASS", "TASK", "AGENT", "FAILED", "ERROR"],
-        row: (row) => [
+        row: (row: (typeof letters)[number]) => [
           String(row.queue_id),
           row.reason_class,
           row.task_id,
@@ -181,7 +188,8 @@ export const showDeadLetters = (
           row.error,
         ],
         none: "no dead letters",
-      })
+      }
+      listing(output, "dead_letters", letters, text, nextCursor)
       if (letters.length > 0 && output.format === "text")
         output.note([
           styled("dim", "hyperion why ID explains one; hyperion requeue ID --reason TEXT tries again"),
