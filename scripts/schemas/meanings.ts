@@ -211,7 +211,8 @@ const MEANINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     entry_id: "The entry that landed.",
     base_tree: "The tree before; null without git.",
     result_tree: "The tree after.",
-    verified_as: "The tree its guards ran on, or `unguarded`.",
+    verified_as:
+      "The tree its guards ran on; `batch <tree>` for several entries proven as one tree, to which the branch moved in one step; or `unguarded`.",
     patches: "What landed, path by path.",
     approvals: "Who approved it.",
     flags: "What a reader must know, like `unguarded`, `unattended`, `repaired`, `rebased`.",

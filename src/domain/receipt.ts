@@ -16,7 +16,10 @@ export const LandedPatch = v.strictObject({
 })
 export type LandedPatch = v.InferOutput<typeof LandedPatch>
 
-/** Proof of a landing. `verified_as` is the tree its guards ran on, or `unguarded`. */
+/**
+ * Proof of a landing. `verified_as` is the tree its guards ran on, `batch` and the tree that several entries made
+ * together, to which the branch moved in one step, or `unguarded`.
+ */
 export const Receipt = v.strictObject({
   schema_version: v.literal(1),
   entry_id: v.number(),

@@ -6,3 +6,6 @@ export const LANDED_BY = `SELECT e.* FROM receipt r JOIN entry e ON e.id = r.ent
   ORDER BY json_extract(r.body, '$.audit_seq') DESC`
 export const RUNS_OF_TASK = `SELECT agent, model, outcome, prompt, answer, started_at FROM agent_run
   WHERE task_id = ? ORDER BY id DESC`
+/** `?1`: the row of a landing; those that landed in the same step come right behind it. `?2`: a tree. */
+export const LANDED_WITH = `SELECT 1 AS found FROM audit WHERE event = 'applied' AND seq >= ?1 AND seq < ?1 + 64
+  AND json_extract(data, '$.result_tree') = ?2 LIMIT 1`

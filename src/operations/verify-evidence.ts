@@ -16,6 +16,7 @@ import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { type EntryRow, PAYLOAD_BY_ID, RECEIPT } from "../queue/queue.sql.ts"
 import { readFiles } from "../worker/base.ts"
+import { LANDED_WITH } from "./landed.sql.ts"
 
 /** The first thing about a landing that is not what was recorded. */
 export interface VerifyFault {
@@ -203,15 +204,30 @@ const contentOf = (mode: EffectRow["after_mode"], hash: string | null) =>
     return { mode, bytes } as FileState
   })
 
+const BATCH = "batch "
+
+/** Whether the log says of an entry that landed in the same step, or of this one, that it left this tree. */
+const landedWith = ({ audit_seq }: Receipt, tree: string) =>
+  Effect.flatMap(QueueService, (queue) =>
+    queue.read(
+      (db) => db.query<{ found: number }, [number, string]>(LANDED_WITH).get(audit_seq, tree) !== null,
+    ),
+  )
+
 /** Guard runs are of the very tree that landed, and their logs, where they are still kept, are what was recorded. */
 const guardLogs = Effect.fn("operations.guardLogs")(function* (receipt: Receipt) {
   const { stateDir } = yield* CurrentWorkspace
   const { verified_as, result_tree, guard_outputs } = receipt
-  if (verified_as !== "unguarded" && verified_as !== result_tree && !verified_as.startsWith("batch "))
+  const isBatch = verified_as.startsWith(BATCH)
+  const proven = isBatch ? verified_as.slice(BATCH.length) : verified_as
+  const hasLanded = isBatch
+    ? yield* landedWith(receipt, proven)
+    : proven === "unguarded" || proven === result_tree
+  if (!hasLanded)
     return faultOf("verified_as", "verified_as", "the guards ran on another tree than the one that landed")
   const notes: string[] = []
   for (const [at, output] of guard_outputs.entries()) {
-    if (verified_as === result_tree && output.tree !== result_tree)
+    if (output.tree !== proven)
       return faultOf(
         "guard_tree",
         `guard_outputs[${at}].tree`,

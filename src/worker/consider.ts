@@ -42,7 +42,7 @@ export const planOn = Effect.fn("worker.planOn")(function* (base: Base, entries:
 })
 
 /** It does not fit behind what may land before it, and that may yet not land: it is decided on what is there then. */
-const behind = (lease: Lease): Settlement => ({
+export const behind = (lease: Lease): Settlement => ({
   to: "pending",
   lease,
   reason: {

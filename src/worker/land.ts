@@ -35,8 +35,6 @@ export interface LandRequest {
 
 export interface LandOutcome {
   readonly happenings: readonly Happening[]
-  /** Entries that the operator's working tree is in the way of: asking again at once is pointless. */
-  readonly blocked: readonly number[]
 }
 
 /** Lands a chain with one move of the branch; the queue's states change in the journal's own transactions. */
@@ -51,7 +49,7 @@ export const landChain = Effect.fn("worker.landChain")(function* (request: LandR
       turns.done(db, at, "none")
     })
     const done = entries.filter((entry) => !turns.lost.has(entry))
-    return { happenings: done.map((entry) => landed(entry, null)), blocked: [] } satisfies LandOutcome
+    return { happenings: done.map((entry) => landed(entry, null, 1)) } satisfies LandOutcome
   }
   const lock = yield* LandingLock
   return yield* lock
@@ -88,9 +86,9 @@ const landLocked = Effect.fn("worker.landLocked")(function* (
     Effect.map((): LandOutcome => {
       const steps = mode === "commit" ? plan.steps : []
       const commits = new Map(steps.map((step) => [step.entryId, step.commit]))
+      const together = request.outputs.length > 0 ? entries.length : 1
       return {
-        happenings: entries.map((entry) => landed(entry, commits.get(String(entry.lease.entry.id)) ?? null)),
-        blocked: [],
+        happenings: entries.map((entry) => landed(entry, commits.get(idOf(entry)) ?? null, together)),
       }
     }),
     Effect.catchTags({
@@ -121,17 +119,17 @@ const recovered = Effect.fn("worker.recovered")(function* (request: LandRequest,
         ? happening(lease, "landed", null, "landed, after its recovery", result.commit)
         : happening(lease, "blocked", "landing_failed", error.message),
     ),
-    blocked: all.flatMap(({ lease, result }) => (result.outcome === "finished" ? [] : [lease.entry.id])),
   } satisfies LandOutcome
 })
 
-const landed = (entry: Candidacy, commit: string | null): Happening =>
+/** `together`: how many entries one run of the guards has proven as one tree. */
+const landed = (entry: Candidacy, commit: string | null, together: number): Happening =>
   happening(
     entry.lease,
     "landed",
     null,
     commit !== null
-      ? `landed as ${commit.slice(0, 12)}`
+      ? `landed as ${commit.slice(0, 12)}${together > 1 ? `, proven together with ${together - 1} more` : ""}`
       : entry.noop
         ? "it was there already"
         : "landed in the working tree",
@@ -154,6 +152,9 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
   )
   const treeAfter = (entry: Candidacy): string => trees.get(entry)?.after ?? base.tree
   const treeBefore = (entry: Candidacy): string => trees.get(entry)?.before ?? base.tree
+  // Guards saw the tree that all of them make, and none of those on the way to it.
+  const tip = plan?.tipTree ?? base.tree
+  const isTogether = outputs.length > 0 && entries.length > 1
   const claims = new Map<number, Lease>()
   const lost = new Set<Candidacy>()
   const leaseOf = (entry: Candidacy): Lease => claims.get(entry.lease.entry.id) ?? entry.lease
@@ -165,7 +166,7 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
           (entry): Settlement => ({
             to: "committing",
             lease: entry.lease,
-            verification: verificationOf(entry, base, treeAfter(entry), outputs, flags),
+            verification: verificationOf(entry, base, isTogether ? tip : treeAfter(entry), outputs, flags),
           }),
         ),
         at,
@@ -181,7 +182,7 @@ const turnsOf = (request: LandRequest, leaseMs: number, evidence: Evidence) => {
       entry,
       baseTree: treeBefore(entry),
       resultTree: treeAfter(entry),
-      provenTree: outputs.length > 0 ? treeAfter(entry) : null,
+      verifiedAs: isTogether ? `batch ${tip}` : outputs.length > 0 ? tip : "unguarded",
       commit: isCommit ? (steps.get(idOf(entry))?.step.commit ?? null) : null,
       outputs,
       flags: isCommit ? flags : [...flags, "worktree"],
@@ -282,7 +283,6 @@ const hold = Effect.fn("worker.hold")(function* (
   yield* queue.explain(ids, { code, text })
   return {
     happenings: waiting.map(({ lease }) => happening(lease, "blocked", code, text)),
-    blocked: ids,
   } satisfies LandOutcome
 })
 
@@ -303,7 +303,6 @@ const release = Effect.fn("worker.release")(function* (request: LandRequest, tex
   yield* queue.baseMoved(ids, request.entries[0]!.lease.worker, { detail: text })
   return {
     happenings: request.entries.map(({ lease }) => happening(lease, "waiting", "base_moved", text)),
-    blocked: [],
   } satisfies LandOutcome
 })
 

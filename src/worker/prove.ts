@@ -42,6 +42,8 @@ export interface ProofRequest {
   readonly changedPaths: readonly string[]
   /** The change's own checks: guards that run even where their `when` does not match. Empty without `--run-checks`. */
   readonly checks: readonly string[]
+  /** One change alone: only then is red a verdict, confirmed and remembered, and its base asked. */
+  readonly solo: boolean
 }
 
 const isNamed = (guard: GuardSpec, checks: readonly string[]): boolean => {
@@ -65,12 +67,13 @@ export const prove = Effect.fn("worker.prove")(function* (request: ProofRequest)
   if (guards.length === 0) return UNGUARDED
   const service = yield* GuardService
   const ground = yield* provingGround(request.policy)
+  const settings = { ...ground.settings, solo: request.solo }
   const runs = Effect.scoped(
     Effect.gen(function* () {
       const target = yield* materialize(ground, request.candidate)
       const done: GuardRun[] = []
       for (const guard of guards) {
-        const run = yield* service.run(target, guard, ground.settings)
+        const run = yield* service.run(target, guard, settings)
         done.push(run)
         if (run.output.result !== "passed") break
       }
@@ -94,6 +97,7 @@ export const prove = Effect.fn("worker.prove")(function* (request: ProofRequest)
               ],
             } satisfies Verdict
           case "failed": {
+            if (!request.solo) return { kind: "red", outputs, output: last.output } satisfies Verdict
             const guard = guards[done.length - 1]!
             const base = materialize(ground, {
               tree: request.baseTree,
@@ -104,6 +108,15 @@ export const prove = Effect.fn("worker.prove")(function* (request: ProofRequest)
               .blame(guard, base, ground.settings)
               .pipe(Effect.orElseSucceed(() => "undecided" as const))
             if (blame === "base_red") return { kind: "base_red", output: last.output } satisfies Verdict
+            // Without an answer from the base nobody can say whose fault it is.
+            if (blame === "undecided")
+              return {
+                kind: "infra",
+                code: "base_undecided",
+                message: `guard ${guard.id} is red, and could not be run on the base to see whose fault that is`,
+                hint: "see the guard's log; hyperion doctor looks at what guards need",
+                output: last.output,
+              } satisfies Verdict
             return { kind: "red", outputs, output: last.output } satisfies Verdict
           }
           case "timeout":

@@ -1,75 +1,60 @@
 import * as Effect from "effect/Effect"
 import type { CastPayload } from "../domain/cast.ts"
 import { fail } from "../domain/result.ts"
-import { parseVerificationBody, type VerificationBody } from "../domain/verification.ts"
-import { freezeOf, freezeText } from "../queue/freeze.ts"
+import { parseVerificationBody } from "../domain/verification.ts"
 import { type Lease, payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
-import { approvalsOf, dependenciesOf, type VerificationRow, verificationOf } from "../queue/read.ts"
+import { approvalsOf, dependenciesOf, verificationOf } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
-import { type Base, currentBase } from "./base.ts"
+import type { Base } from "./base.ts"
 import { planOn } from "./consider.ts"
 import { makeOverlay } from "./files.ts"
-import { landChain } from "./land.ts"
+import { groupOf, type LineWork } from "./line.ts"
 import type { TurnOptions } from "./options.ts"
 import { type Candidacy, considerEntry } from "./plan.ts"
-import { UNGUARDED, verdictIn } from "./prove.ts"
-import { IDLE, type Turn } from "./report.ts"
-
-/** Why nothing lands just now, however well it is proven; null when it may. */
-export const staysProven = Effect.fn("worker.staysProven")(function* (base: Base) {
-  if (base.policy.policy.landing.mode === "preview")
-    return { code: "preview", text: "landing.mode is preview" }
-  const freeze = yield* Effect.flatMap(QueueService, (queue) => queue.read(freezeOf))
-  return freeze && { code: "frozen", text: freezeText(freeze) }
-})
-
-/** A turn over proven entries. */
-export interface ProvenTurn extends Turn {
-  /** Entries that the operator's working tree, or whoever is landing, is in the way of. */
-  readonly blocked: readonly number[]
-}
-
-const NOTHING: ProvenTurn = { ...IDLE, blocked: [] }
-const AGAIN: ProvenTurn = { happenings: [], busy: true, blocked: [] }
+import { verdictIn } from "./prove.ts"
+import { isGuarded, type Shop } from "./shop.ts"
+import { staysProven } from "./stay.ts"
 
 /**
- * Lands entries that were proven earlier and have their approvals now; those proven on an older base, or under another
- * policy, are proven again. `skip` holds entries that were blocked a moment ago.
+ * Proven entries that have their approvals and land next; null when there are none, `again` when some were sent back to
+ * be proven anew. Where a single one's proof is about the very tree that would land, it is known. `skip` holds entries
+ * that were blocked a moment ago.
  */
-export const provenTurn = Effect.fn("worker.provenTurn")(function* (
-  options: TurnOptions,
+export const provenWork = Effect.fn("worker.provenWork")(function* (
+  shop: Shop,
+  base: Base,
   skip: ReadonlySet<number>,
 ) {
   const queue = yield* QueueService
-  const base = yield* currentBase()
   const { policy } = base.policy
-  const ready = yield* waitingToLand(options, policy.queue.batch, skip)
-  const rows = yield* queue.read((db) => inOrder(ready, (id) => dependenciesOf(db, id)))
-  if (rows.length === 0) return NOTHING
+  const waiting = yield* waitingToLand(shop.options, policy.queue.batch, skip)
+  const rows = yield* queue.read((db) => inOrder(waiting, (id) => dependenciesOf(db, id)))
+  if (rows.length === 0) return null
   const stay = yield* staysProven(base)
   if (stay !== null) {
     const ids = rows.map((row) => row.id)
     const text = `it is proven and approved, and stays as it is: ${stay.text}`
     yield* queue.explain(ids, { code: stay.code, text })
-    return NOTHING
+    return null
   }
-  const stored = yield* queue.read((db) => rows.map((row) => ({ row, proof: verificationOf(db, row.id) })))
-  const proven: Proven[] = []
-  const stale: number[] = []
-  for (const { row, proof } of stored) {
-    const body = parseVerificationBody(proof?.body ?? "")
-    if (proof !== null && body.ok && holds(proof, body.value, base))
-      proven.push({ row, proof, body: body.value })
-    else stale.push(row.id)
-  }
-  if (stale.length > 0) {
-    yield* queue.baseMoved(stale, options.worker, { base: base.commit })
-    return AGAIN
-  }
-  // One at a time under guards: the second would land on a tree that nobody ran them on.
-  return yield* landProven(policy.guards.length > 0 ? proven.slice(0, 1) : proven, base, options)
+  const { entries: fitting, misfits } = yield* considerProven(rows, base, shop.options.worker)
+  const sendBack = (ids: readonly number[]) =>
+    Effect.as(queue.baseMoved(ids, shop.options.worker, { base: base.commit }), "again" as const)
+  if (misfits.length > 0) yield* sendBack(misfits)
+  if (fitting.length === 0) return misfits.length > 0 ? "again" : null
+  const entries = groupOf(shop, fitting, policy)
+  const plan = yield* planOn(base, entries)
+  if (!plan.ok) return yield* sendBack([plan.error.lease.entry.id])
+  const [first] = entries
+  const known = entries.length === 1 ? yield* knownOf(first!, plan.value?.tipTree ?? base.tree, base) : null
+  if (known === null && isGuarded(entries, base, shop.options))
+    yield* queue.explain(
+      entries.map(({ lease }) => lease.entry.id),
+      { code: "proving_again", text: "it is proven again, on the base and with the entries it lands with" },
+    )
+  return { base, entries, plan: plan.value, from: "proven", known } satisfies LineWork
 })
 
 /** The first proven entries that are not to be skipped, however many of those come before them. */
@@ -102,40 +87,18 @@ const inOrder = (
   }
 }
 
-/** Whether a proof is about what would land now, and answers what this policy asks. */
-const holds = (proof: VerificationRow, body: VerificationBody, base: Base): boolean =>
-  proof.base_commit === base.commit &&
-  body.policy === base.policy.digest &&
-  // The files may change under a branch that stays.
-  (base.policy.policy.landing.mode !== "worktree" || proof.base_tree === base.tree)
-
-interface Proven {
-  readonly row: EntryRow
-  readonly proof: VerificationRow
-  readonly body: VerificationBody
-}
-
-const landProven = Effect.fn("worker.landProven")(function* (
-  chosen: readonly Proven[],
-  base: Base,
-  options: TurnOptions,
-) {
+/** What the guards said of this very tree under this policy, for this entry alone; null when they have not seen it. */
+const knownOf = Effect.fn("worker.knownOf")(function* (entry: Candidacy, tree: string, base: Base) {
   const queue = yield* QueueService
-  const { policy } = base.policy
-  const { entries, misfits } = yield* considerProven(chosen, base, options.worker)
-  if (misfits.length > 0) yield* queue.baseMoved(misfits, options.worker, { base: base.commit })
-  if (entries.length === 0) return { ...AGAIN, busy: misfits.length > 0 }
-  const plan = yield* planOn(base, entries)
-  const guarded = policy.guards.length > 0
-  const { proof, body } = chosen[0]!
-  if (!plan.ok || (guarded && (plan.value?.tipTree ?? base.tree) !== proof.result_tree)) {
-    const ids = entries.map(({ lease }) => lease.entry.id)
-    yield* queue.baseMoved(ids, options.worker, { base: base.commit })
-    return AGAIN
-  }
-  const { outputs, flags } = guarded ? verdictIn(body) : UNGUARDED
-  const outcome = yield* landChain({ base, entries, plan: plan.value, outputs, flags, from: "proven" })
-  return { ...outcome, busy: true } satisfies ProvenTurn
+  const proof = yield* queue.read((db) => verificationOf(db, entry.lease.entry.id))
+  const body = parseVerificationBody(proof?.body ?? "")
+  if (proof === null || !body.ok || proof.result_tree !== tree || body.value.policy !== base.policy.digest)
+    return null
+  const isHere =
+    proof.base_commit === base.commit &&
+    // The files may change under a branch that stays.
+    (base.policy.policy.landing.mode !== "worktree" || proof.base_tree === base.tree)
+  return isHere ? verdictIn(body.value) : null
 })
 
 /**
@@ -143,19 +106,19 @@ const landProven = Effect.fn("worker.landProven")(function* (
  * damaged payload) makes a misfit, to be proven again; what depends on one stays as it is.
  */
 const considerProven = Effect.fn("worker.considerProven")(function* (
-  chosen: readonly Proven[],
+  rows: readonly EntryRow[],
   base: Base,
   worker: string,
 ) {
   const queue = yield* QueueService
   const { policy } = base.policy
-  const casts = yield* queue.read((db) => chosen.map(({ row }) => payloadOf(db, row.id)))
+  const casts = yield* queue.read((db) => rows.map((row) => payloadOf(db, row.id)))
   const paths = casts.flatMap((cast) => cast?.change_request.changes.map((change) => change.path) ?? [])
   const overlay = yield* makeOverlay(base.tree, [...new Set(paths)], policy.paths)
   const entries: Candidacy[] = []
   const misfits: number[] = []
   const out = new Set<string>()
-  for (const [index, { row }] of chosen.entries()) {
+  for (const [index, row] of rows.entries()) {
     const cast = casts[index]
     if (cast?.change_request.depends_on?.some((task) => out.has(task))) {
       out.add(row.task_id)

@@ -1,14 +1,20 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { StateCounts } from "../domain/entry.ts"
 import type { Millis } from "../domain/time.ts"
 import { Database } from "../platform/Database.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { depth } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
-import { currentBase } from "./base.ts"
+import { type Base, currentBase } from "./base.ts"
+import { FIRST_SIZING, MAX_GROUP } from "./group.ts"
+import { makeHands } from "./hands.ts"
 import { idleWaits } from "./idle.ts"
+import { makeJobs } from "./jobs.ts"
+import { leasedWork, runLine } from "./line.ts"
 import type { TurnOptions } from "./options.ts"
-import { provenTurn } from "./proven.ts"
+import { nextProof } from "./proof.ts"
+import { provenWork } from "./proven.ts"
 import {
   type RecoveredEntry,
   type RecoveryReport,
@@ -19,7 +25,8 @@ import {
 import { nothingJudged, rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
-import { leasedTurn } from "./turn.ts"
+import type { Shop } from "./shop.ts"
+import { sortLine } from "./sort.ts"
 
 export interface WorkerOptions extends TurnOptions {
   /** `once`: until something happened to an entry; `drain`: until nothing is runnable; `forever`: until told to stop. */
@@ -44,7 +51,11 @@ export interface WorkerSummary {
 const BLOCKED_MS: Millis = 2_000
 const BLOCKED_MAX_MS: Millis = 10_000
 
-/** Takes turns until the mode says stop. Proven entries go first: what is finished lands before something new begins. */
+/**
+ * Works until the mode says stop: leases, proves up to `workers` trees side by side, and lands what is proven and
+ * approved, one move of the branch at a time. Proven entries go first: what is finished lands before something new
+ * begins. All decisions are made here, in one fiber; jobs run guards and land.
+ */
 export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptions) {
   // Until it ends, no other version migrates the database under it.
   yield* (yield* Database).enter
@@ -61,7 +72,11 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
       if (before?.outcome !== "blocked" || before.message !== happening.message)
         yield* options.tell(happening)
     }
+    const held = happenings.filter(({ outcome }) => outcome === "blocked")
+    yield* block(held.map(({ entry_id }) => entry_id))
   })
+  const block = (ids: readonly number[]) =>
+    Effect.map(Clock.currentTimeMillis, (now) => blocked.add(ids, now))
 
   const tellRecovered = Effect.fn("worker.tellRecovered")(function* ({ settled, waiting }: RecoveryReport) {
     const ids = [...settled, ...waiting].map(({ entryId }) => entryId)
@@ -75,30 +90,66 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   // A policy nobody trusts is said now, not with the first entry.
   yield* currentBase()
   const idle = yield* idleWaits(options.waited ?? (() => {}))
+  let hasHappened = false
+  const shop: Shop = {
+    options,
+    hands: yield* makeHands(),
+    sizing: FIRST_SIZING,
+    take: (happenings) => {
+      hasHappened ||= happenings.length > 0
+      return take(happenings)
+    },
+  }
+  const jobs = yield* makeJobs<JobError, JobServices>()
+  const isOne = options.mode === "once" || options.only !== undefined
+
+  /** Starts what can be started, or does what is done without a job. False when there is nothing. */
+  const step = Effect.fn("worker.step")(function* (counts: StateCounts) {
+    const { hands } = shop
+    const hasWork = counts.verified > 0 || counts.pending > 0
+    if (!hasWork && hands.in("line").length === 0 && hands.in("proofs").length === 0) return false
+    const base = yield* currentBase()
+    const free = (isOne ? 1 : base.policy.policy.workers) - jobs.running()
+    if (free <= 0) return false
+    const isLineFree = !jobs.isRunning("line")
+    if (isLineFree) {
+      const skip = blocked.at(yield* Clock.currentTimeMillis)
+      const proven = counts.verified > 0 ? yield* provenWork(shop, base, skip) : null
+      if (proven === "again") return true
+      const line = hands.in("line").length > 0
+      const work = proven ?? (line ? yield* leasedWork(shop, base) : null)
+      if (work !== null) yield* jobs.start("line", runLine(shop, work))
+      // Without one, what was in the line has been settled, or waits for a proof of its own.
+      if (work !== null || line) return true
+    }
+    if (hands.in("proofs").length > 0) {
+      const proof = yield* nextProof(shop, base)
+      if (proof !== null) yield* jobs.start("proof", proof)
+      return true
+    }
+    const limit = roomFor(shop, base, free, isLineFree)
+    if (counts.pending === 0 || limit === 0) return false
+    const leaseMs = base.policy.policy.queue.lease_seconds * 1_000
+    const leases = yield* queue.lease(options.worker, leaseMs, limit, options.only)
+    if (leases.length === 0) return false
+    hands.take(leases, leaseMs)
+    if (!isLineFree) yield* sortLine(shop, base, leases, { settle: false })
+    return true
+  })
+
   for (;;) {
     yield* idle.mark
+    yield* jobs.reap
     yield* queue.maintain()
-    yield* tellRecovered(yield* recoverBetweenTurns())
+    if (!jobs.isRunning("line")) yield* tellRecovered(yield* recoverBetweenTurns())
     yield* stages.sweep
     // The log's head says what there is, so that an idle look asks neither git nor the policy.
     const { counts } = yield* queue.head()
-    if (counts.verified > 0) {
-      const proven = yield* provenTurn(options, blocked.at(yield* Clock.currentTimeMillis))
-      blocked.add(proven.blocked, yield* Clock.currentTimeMillis)
-      yield* take(proven.happenings)
-      if (options.mode === "once" && proven.happenings.length > 0) break
-      if (proven.busy) continue
-    }
-    if (counts.pending > 0) {
-      const leased = yield* leasedTurn(options)
-      const held = leased.happenings.filter(({ outcome }) => outcome === "blocked")
-      blocked.add(
-        held.map(({ entry_id }) => entry_id),
-        yield* Clock.currentTimeMillis,
-      )
-      yield* take(leased.happenings)
-      if (options.mode === "once" && leased.happenings.length > 0) break
-      if (leased.busy) continue
+    if (options.mode === "once" && hasHappened) break
+    if (yield* step(counts)) continue
+    if (jobs.running() > 0) {
+      yield* Effect.race(jobs.ended, idle.wait(false))
+      continue
     }
     if (options.only === undefined && counts.awaiting_approval > 0)
       if (yield* rejudge(options.worker, judged)) continue
@@ -107,6 +158,21 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   }
   return summarise([...last.values()])
 }, Effect.scoped)
+
+type JobError = Effect.Effect.Error<ReturnType<typeof runLine>> | Effect.Effect.Error<ProofJob>
+type JobServices = Effect.Effect.Context<ReturnType<typeof runLine>> | Effect.Effect.Context<ProofJob>
+type ProofJob = NonNullable<Effect.Effect.Success<ReturnType<typeof nextProof>>>
+
+/** How many entries to lease now. What would only lie in these hands is left for others. */
+const roomFor = ({ options, hands }: Shop, base: Base, free: number, isLineFree: boolean): number => {
+  const { guards, queue, approvals } = base.policy.policy
+  const inLine = hands.in("line").length
+  if (options.limit !== undefined) return isLineFree ? options.limit : 0
+  if (guards.length === 0) return isLineFree ? queue.batch : 0
+  // Who asks for no approvals gets whole groups; what waits for people is proven one by one.
+  if (isLineFree && approvals.required === 0) return Math.min(queue.batch, MAX_GROUP)
+  return inLine < MAX_GROUP ? free : 0
+}
 
 /**
  * Entries whose landing was blocked: each is left out of the turns for a while, so that those behind it get theirs. A

@@ -61,8 +61,8 @@ export interface Landed {
   readonly entry: Candidacy
   readonly baseTree: string
   readonly resultTree: string
-  /** The tree its guards ran on; null when none did. */
-  readonly provenTree: string | null
+  /** As in the receipt: the tree its guards ran on, `batch` and the tree that several make together, or `unguarded`. */
+  readonly verifiedAs: string
   readonly commit: string | null
   readonly outputs: readonly GuardOutput[]
   readonly flags: readonly string[]
@@ -75,7 +75,7 @@ export const receiptDraft = (landed: Landed): ReceiptDraft => ({
   checksum: landed.entry.lease.cast.checksum,
   base_tree: landed.baseTree,
   result_tree: landed.resultTree,
-  verified_as: landed.provenTree ?? "unguarded",
+  verified_as: landed.verifiedAs,
   patches: landedPatches(landed.entry),
   guard_outputs: [...landed.outputs],
   approvals: approvalRecords(landed.entry),

@@ -40,7 +40,6 @@ import type { TurnOptions } from "../../src/worker/options.ts"
 import type { Happening } from "../../src/worker/report.ts"
 import { runWorker } from "../../src/worker/run.ts"
 import { StageKeeper } from "../../src/worker/StageKeeper.ts"
-import { leasedTurn } from "../../src/worker/turn.ts"
 import { START } from "../support/effect.ts"
 import { makeRepository, OPEN_POLICY, type Repository } from "../support/workspace.ts"
 
@@ -166,10 +165,9 @@ export const openProcess = async (repository: Repository, options: WorkshopOptio
     drain,
     query,
     entry,
-    /** One turn of a worker over freshly leased entries. */
-    turn: (more: Partial<TurnOptions> = {}) => run(leasedTurn({ ...turnOptions("worker-1"), ...more })),
-    /** Starts a turn; interrupt or await the fiber. */
-    forkTurn: (worker: string) => runtime.runFork(leasedTurn(turnOptions(worker))),
+    /** Starts a worker that ends when there is nothing left to do; interrupt or await the fiber. */
+    forkDrain: (worker: string) =>
+      runtime.runFork(runWorker({ ...turnOptions(worker), mode: "drain", tell: () => Effect.void })),
     /** Starts a worker that goes on until it is interrupted. */
     forkWorker: () =>
       runtime.runFork(runWorker({ ...turnOptions("worker-1"), mode: "forever", tell: () => Effect.void })),

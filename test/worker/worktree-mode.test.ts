@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test"
+import { verificationOf } from "../../src/queue/read.ts"
 import { changeOf, OPEN_POLICY, requestOf } from "../support/workspace.ts"
 import { findFaults, openWorkshop, outcomes, type Workshop } from "./workshop.ts"
 
@@ -37,11 +38,14 @@ test("what was proven on other files is proven again", async () => {
   const [id] = await shop.enqueue([requestOf("T-1", { "c.txt": "c\n" })])
   await shop.drain()
   expect(await shop.state(id!)).toBe("awaiting_approval")
+  const proof = (await shop.query((db) => verificationOf(db, id!)))!
   await shop.approve([id!])
   shop.write({ "a.txt": "by hand\n" })
   await shop.drain()
   expect(await shop.state(id!)).toBe("applied")
-  expect(await shop.events(id!)).toContain("base_moved")
+  const { base_tree, result_tree } = await shop.receipt(id!)
+  expect(base_tree).not.toBe(proof.base_tree)
+  expect(result_tree).not.toBe(proof.result_tree)
   expect(shop.read("a.txt")).toBe("by hand\n")
   expect(await findFaults(shop)).toEqual([])
 })

@@ -1,0 +1,92 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Millis } from "../domain/time.ts"
+import type { Lease } from "../queue/lease.ts"
+import { QueueService } from "../queue/QueueService.ts"
+import { type Settlement, settleAll } from "../queue/settle.ts"
+import { isOurs } from "./land.ts"
+
+/** Where a lease in hand waits: to land with others, to be proven on its own, or for the job that has it. */
+type Place = "line" | "proofs" | "job"
+
+/** What a worker has leased and not yet settled. The leases are renewed; what is left at the end goes back. */
+export interface Hands {
+  /** In the order in which they were leased. */
+  readonly in: (place: Place) => readonly Lease[]
+  /** Takes leases into the line. `leaseMs`: how long they were leased for. */
+  readonly take: (leases: readonly Lease[], leaseMs: Millis) => void
+  readonly move: (leases: readonly Lease[], to: Place) => void
+  /**
+   * Runs what writes the outcomes of these leases. They are not renewed from then on: a renewal of what was settled a
+   * moment ago would be told as a lost lease.
+   */
+  readonly settling: <A, E, R>(
+    leases: readonly Lease[],
+    body: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<A, E, R>
+}
+
+/** How often a lease is renewed within its time. */
+const RENEWALS = 3
+
+/** Empty hands, for as long as the scope is open. */
+export const makeHands = Effect.fn("worker.hands")(function* () {
+  const queue = yield* QueueService
+  const held = new Map<Lease, Place>()
+  const settling = new Set<Lease>()
+  let leaseMs: Millis = 1_000
+
+  yield* Effect.addFinalizer((exit) =>
+    giveBack(
+      [...held.keys(), ...settling],
+      Exit.isFailure(exit) && !Exit.isInterrupted(exit)
+        ? { code: "worker_error", text: "the worker ended with an error" }
+        : { code: "stopped", text: "the worker was stopped" },
+    ),
+  )
+  // One that fails is made up for by the next: a lease lasts three.
+  const renew = Effect.suspend(() =>
+    held.size === 0 ? Effect.void : Effect.ignore(queue.renew([...held.keys()], leaseMs)),
+  )
+  const pause = Effect.suspend(() => Effect.sleep(Math.floor(leaseMs / RENEWALS)))
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(pause, renew)))
+
+  return {
+    in: (place) => [...held].filter(([, where]) => where === place).map(([lease]) => lease),
+    take: (leases, ms) => {
+      leaseMs = ms
+      for (const lease of leases) held.set(lease, "line")
+    },
+    move: (leases, to) => {
+      for (const lease of leases) if (held.has(lease)) held.set(lease, to)
+    },
+    settling: (leases, body) =>
+      Effect.suspend(() => {
+        for (const lease of leases) {
+          held.delete(lease)
+          settling.add(lease)
+        }
+        return Effect.tap(body, () => {
+          for (const lease of leases) settling.delete(lease)
+        })
+      }),
+  } satisfies Hands
+})
+
+/** Returns what is still ours, attempts uncharged: the change is not to blame for what happened to the worker. */
+const giveBack = (leases: readonly Lease[], reason: { readonly code: string; readonly text: string }) =>
+  leases.length === 0
+    ? Effect.void
+    : Effect.ignore(
+        Effect.flatMap(QueueService, (queue) =>
+          queue.transact((db, at) =>
+            settleAll(
+              db,
+              leases
+                .filter((lease) => isOurs(db, lease))
+                .map((lease): Settlement => ({ to: "pending", lease, reason })),
+              at,
+            ),
+          ),
+        ),
+      )
