@@ -167,7 +167,7 @@ const MEANINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "queue.default_ttl_seconds": "Lifetime of a cast that names none.",
     "queue.max_depth": "Most entries that wait; more are refused.",
     "queue.admit": "`evidence`: only what was verified before enters.",
-    "queue.batch": "Most entries that land in one ref move where no guard stands between them.",
+    "queue.batch": "Most entries that land in one ref move; where guards prove them together, at most 16.",
     tasks:
       "`known`: an answer needs an assignment. `open`: it does not. When absent: known for agents, open for people.",
     paths: "`portable`: new paths must work on every desktop system. `posix`: only safety is asked.",
@@ -175,7 +175,7 @@ const MEANINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "orchestrator.max_files": "Most files in one task.",
     "orchestrator.max_context_tokens": "Most tokens of context in one task.",
     "orchestrator.boundaries": "Globs of folders that one task does not cross.",
-    workers: "How many workers run.",
+    workers: "How many trees one worker proves side by side.",
     agents: "How many agents run.",
     agent: "Which agent answers.",
     "agent.harness": "How it is called.",

@@ -103,7 +103,7 @@ export const Policy = v.pipe(
       default_ttl_seconds: Count(604_800, 1, MAX_TTL_SECONDS),
       max_depth: Count(100_000, 1),
       admit: v.optional(v.picklist(["open", "evidence"]), "open"),
-      /** Entries that may land together in one ref move when no guard stands between them. */
+      /** Most entries that land in one ref move. */
       batch: Count(50, 1),
     }),
     tasks: v.optional(v.picklist(["known", "open"])),

@@ -53,7 +53,7 @@ export const nextGroup = <M extends Member>(
   max: number,
 ): readonly M[] => {
   const suspected = ready.filter(({ id }) => suspects.includes(id))
-  const pool = suspected.length > 0 ? suspected : ready
+  const tried = suspected.length > 0 ? suspected : ready
   const limit = Math.max(
     1,
     suspected.length > 0 ? Math.floor(suspected.length / 2) : Math.min(cap, max, MAX_GROUP),
@@ -63,7 +63,7 @@ export const nextGroup = <M extends Member>(
   const elsewhere = new Set(ready.map(({ task }) => task))
   // Whoever comes earlier lies under those behind it, whether or not it is taken along.
   const earlier: { readonly member: M; readonly footprint: Footprint }[] = []
-  const chosenFrom = new Set(pool.map(({ id }) => id))
+  const chosenFrom = new Set(tried.map(({ id }) => id))
   for (const member of ready) {
     const footprint = footprintOf(member)
     const isComplete = member.dependsOn.every((task) => tasks.has(task) || !elsewhere.has(task))

@@ -5,11 +5,11 @@ import { ok } from "../domain/result.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { type Base, currentBase } from "./base.ts"
 import { behind, planOn } from "./consider.ts"
+import { isGuarded, provenBy, type WorkerContext } from "./context.ts"
 import { type Member, nextGroup, sized } from "./group.ts"
 import { landChain } from "./land.ts"
 import type { Candidacy } from "./plan.ts"
 import { type Green, prove, type Verdict } from "./prove.ts"
-import { isGuarded, provenBy, type Shop } from "./shop.ts"
 import { kept, pauseOf, sortLine } from "./sort.ts"
 import { type Stay, staysProven } from "./stay.ts"
 import { notGreen } from "./verdicts.ts"
@@ -34,55 +34,59 @@ const memberOf = (entry: Candidacy): Member & { readonly entry: Candidacy } => (
 })
 
 /** Those of a chain that land next: all of it without guards, else what one run of them is to prove. */
-export const groupOf = (shop: Shop, ready: readonly Candidacy[], policy: Policy): readonly Candidacy[] =>
+export const groupOf = (
+  context: WorkerContext,
+  ready: readonly Candidacy[],
+  policy: Policy,
+): readonly Candidacy[] =>
   policy.guards.length === 0
     ? ready
-    : nextGroup(ready.map(memberOf), shop.sizing, policy.queue.batch).map(({ entry }) => entry)
+    : nextGroup(ready.map(memberOf), context.sizing, policy.queue.batch).map(({ entry }) => entry)
 
 /** Leased entries that land next; null when none of those in the line can. */
-export const leasedWork = Effect.fn("worker.leasedWork")(function* (shop: Shop, base: Base) {
+export const leasedWork = Effect.fn("worker.leasedWork")(function* (context: WorkerContext, base: Base) {
   const queue = yield* QueueService
-  const leases = shop.hands.in("line")
-  const { ready, plan } = yield* sortLine(shop, base, leases, { settle: true })
+  const leases = context.held.in("line")
+  const { ready, plan } = yield* sortLine(context, base, leases, { settle: true })
   if (ready.length === 0) return null
-  const entries = groupOf(shop, ready, base.policy.policy)
+  const entries = groupOf(context, ready, base.policy.policy)
   const planned = entries.length === ready.length ? ok(plan) : yield* planOn(base, entries)
   if (!planned.ok) {
     // It fits the tree with the others before it, and without those that stay behind it does not.
-    yield* shop.hands.settling([planned.error.lease], queue.settle([behind(planned.error.lease)]))
+    yield* context.held.settling([planned.error.lease], queue.settle([behind(planned.error.lease)]))
     return null
   }
   const work: LineWork = { base, entries, plan: planned.value, from: "leased", known: null }
-  shop.hands.move(leasesOf(work), "job")
+  context.held.move(leasesOf(work), "running")
   return work
 })
 
 /** Proves and lands. */
-export const runLine = Effect.fn("worker.runLine")(function* (shop: Shop, work: LineWork) {
+export const runLine = Effect.fn("worker.runLine")(function* (context: WorkerContext, work: LineWork) {
   const { base, entries, known } = work
   if (work.plan === null && entries.some((entry) => !entry.noop))
     return yield* Effect.dieMessage("a landing without commits, of entries that change something")
-  const verdict = known ?? (yield* proveTogether(shop, work))
-  const isRun = known === null && isGuarded(entries, base, shop.options)
-  if (verdict.kind !== "green") return yield* notTogether(shop, work, verdict)
+  const verdict = known ?? (yield* proveTogether(context, work))
+  const isRun = known === null && isGuarded(entries, base, context.options)
+  if (verdict.kind !== "green") return yield* notTogether(context, work, verdict)
   if (isRun) {
-    shop.sizing = sized(shop.sizing, idsOf(work), true)
+    context.sizing = sized(context.sizing, idsOf(work), true)
     // Much may have happened while they ran.
     const now = yield* currentBase()
     const stay = yield* staysProven(now)
     if (now.policy.digest !== base.policy.digest || (stay !== null && entries.length > 1))
-      return shop.hands.move(leasesOf(work), "line")
-    if (stay !== null) return yield* stayAsItIs(shop, work, stay, verdict)
+      return context.held.move(leasesOf(work), "line")
+    if (stay !== null) return yield* stayAsItIs(context, work, stay, verdict)
   }
   const { outputs, flags } = verdict
   const landing = landChain({ ...work, outputs, flags })
-  const outcome = yield* shop.hands.settling(leasesOf(work), landing)
-  yield* shop.take(outcome.happenings)
+  const outcome = yield* context.held.settling(leasesOf(work), landing)
+  yield* context.take(outcome.happenings)
 })
 
 /** Green, and nothing lands now: a leased entry waits with its proof, one that was proven before does so already. */
 const stayAsItIs = Effect.fn("worker.stayAsItIs")(function* (
-  shop: Shop,
+  context: WorkerContext,
   work: LineWork,
   stay: Stay,
   verdict: Green,
@@ -91,19 +95,19 @@ const stayAsItIs = Effect.fn("worker.stayAsItIs")(function* (
   const queue = yield* QueueService
   for (const entry of work.entries) {
     const { settlement, happening } = yield* kept(entry, work.base, pauseOf(entry, stay)!, verdict)
-    yield* shop.hands.settling([entry.lease], queue.settle([settlement]))
-    yield* shop.take([happening])
+    yield* context.held.settling([entry.lease], queue.settle([settlement]))
+    yield* context.take([happening])
   }
 })
 
 const idsOf = ({ entries }: LineWork): readonly number[] => entries.map(({ lease }) => lease.entry.id)
 
-/** Leases that a job of the line has; proven entries have none before their landing begins. */
+/** Its leases; proven entries have none before their landing begins. */
 const leasesOf = ({ entries, from }: LineWork) => (from === "leased" ? entries.map(({ lease }) => lease) : [])
 
-const proveTogether = (shop: Shop, { base, entries, plan }: LineWork) =>
+const proveTogether = (context: WorkerContext, { base, entries, plan }: LineWork) =>
   prove({
-    ...provenBy(entries, base, shop.options),
+    ...provenBy(entries, base, context.options),
     candidate: { tree: plan?.tipTree ?? base.tree, base: base.commit, objects: plan?.objects ?? [] },
     baseTree: base.tree,
     solo: entries.length === 1,
@@ -115,33 +119,33 @@ const concernsAll = (verdict: Verdict): boolean =>
 
 /** One entry has its verdict; of several one must be found, and the others land without it. */
 const notTogether = Effect.fn("worker.notTogether")(function* (
-  shop: Shop,
+  context: WorkerContext,
   work: LineWork,
   verdict: Exclude<Verdict, Green>,
 ) {
   const queue = yield* QueueService
   const { entries, from, base } = work
   const ids = idsOf(work)
-  shop.sizing =
+  context.sizing =
     // On a red base each is tried on its own: one of them may be what repairs it.
-    verdict.kind === "base_red" ? { cap: 1, suspects: [] } : sized(shop.sizing, ids, false)
+    verdict.kind === "base_red" ? { cap: 1, suspects: [] } : sized(context.sizing, ids, false)
   if (from === "proven") {
     // One that was green on its own, on another base: it is leased, and gets its verdict with what that says of it.
-    if (entries.length === 1) yield* queue.baseMoved(ids, shop.options.worker, { base: base.commit })
+    if (entries.length === 1) yield* queue.baseMoved(ids, context.options.worker, { base: base.commit })
     return
   }
   if (entries.length > 1 && !concernsAll(verdict)) {
     const text = `${entries.length} entries together were not green: smaller groups are tried`
     yield* queue.explain(ids, { code: "bisecting", text })
-    shop.hands.move(leasesOf(work), "line")
+    context.held.move(leasesOf(work), "line")
     return
   }
-  const settled = yield* Effect.forEach(entries, ({ lease }) => notGreen(lease, verdict, shop.options))
-  const { lost } = yield* shop.hands.settling(
+  const settled = yield* Effect.forEach(entries, ({ lease }) => notGreen(lease, verdict, context.options))
+  const { lost } = yield* context.held.settling(
     leasesOf(work),
     queue.settle(settled.map(({ settlement }) => settlement)),
   )
-  yield* shop.take(
+  yield* context.take(
     settled.map(({ happening }) => happening).filter(({ entry_id }) => !lost.includes(entry_id)),
   )
 })

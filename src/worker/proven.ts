@@ -9,12 +9,12 @@ import { approvalsOf, dependenciesOf, verificationOf } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
 import type { Base } from "./base.ts"
 import { planOn } from "./consider.ts"
+import { isGuarded, type WorkerContext } from "./context.ts"
 import { makeOverlay } from "./files.ts"
 import { groupOf, type LineWork } from "./line.ts"
 import type { TurnOptions } from "./options.ts"
 import { type Candidacy, considerEntry } from "./plan.ts"
 import { verdictIn } from "./prove.ts"
-import { isGuarded, type Shop } from "./shop.ts"
 import { staysProven } from "./stay.ts"
 
 /**
@@ -23,13 +23,13 @@ import { staysProven } from "./stay.ts"
  * that were blocked a moment ago.
  */
 export const provenWork = Effect.fn("worker.provenWork")(function* (
-  shop: Shop,
+  context: WorkerContext,
   base: Base,
   skip: ReadonlySet<number>,
 ) {
   const queue = yield* QueueService
   const { policy } = base.policy
-  const waiting = yield* waitingToLand(shop.options, policy.queue.batch, skip)
+  const waiting = yield* waitingToLand(context.options, policy.queue.batch, skip)
   const rows = yield* queue.read((db) => inOrder(waiting, (id) => dependenciesOf(db, id)))
   if (rows.length === 0) return null
   const stay = yield* staysProven(base)
@@ -39,17 +39,17 @@ export const provenWork = Effect.fn("worker.provenWork")(function* (
     yield* queue.explain(ids, { code: stay.code, text })
     return null
   }
-  const { entries: fitting, misfits } = yield* considerProven(rows, base, shop.options.worker)
+  const { entries: fitting, misfits } = yield* considerProven(rows, base, context.options.worker)
   const sendBack = (ids: readonly number[]) =>
-    Effect.as(queue.baseMoved(ids, shop.options.worker, { base: base.commit }), "again" as const)
+    Effect.as(queue.baseMoved(ids, context.options.worker, { base: base.commit }), "again" as const)
   if (misfits.length > 0) yield* sendBack(misfits)
   if (fitting.length === 0) return misfits.length > 0 ? "again" : null
-  const entries = groupOf(shop, fitting, policy)
+  const entries = groupOf(context, fitting, policy)
   const plan = yield* planOn(base, entries)
   if (!plan.ok) return yield* sendBack([plan.error.lease.entry.id])
   const [first] = entries
   const known = entries.length === 1 ? yield* knownOf(first!, plan.value?.tipTree ?? base.tree, base) : null
-  if (known === null && isGuarded(entries, base, shop.options))
+  if (known === null && isGuarded(entries, base, context.options))
     yield* queue.explain(
       entries.map(({ lease }) => lease.entry.id),
       { code: "proving_again", text: "it is proven again, on the base and with the entries it lands with" },

@@ -7,12 +7,13 @@ import { QueueService } from "../queue/QueueService.ts"
 import { depth } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
 import { type Base, currentBase } from "./base.ts"
+import type { WorkerContext } from "./context.ts"
 import { FIRST_SIZING, MAX_GROUP } from "./group.ts"
-import { makeHands } from "./hands.ts"
+import { makeHeldLeases } from "./held-leases.ts"
 import { idleWaits } from "./idle.ts"
-import { makeJobs } from "./jobs.ts"
 import { leasedWork, runLine } from "./line.ts"
 import type { TurnOptions } from "./options.ts"
+import { makePool } from "./pool.ts"
 import { nextProof } from "./proof.ts"
 import { provenWork } from "./proven.ts"
 import {
@@ -25,7 +26,6 @@ import {
 import { nothingJudged, rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
-import type { Shop } from "./shop.ts"
 import { sortLine } from "./sort.ts"
 
 export interface WorkerOptions extends TurnOptions {
@@ -43,7 +43,7 @@ export interface WorkerSummary {
   readonly failed: number
   readonly retry: number
   readonly blocked: number
-  /** Entries that this run touched, by what became of them last. */
+  /** Entries that this run touched, by what became of them last; of a run without end only the newest 10,000. */
   readonly entries: readonly Happening[]
 }
 
@@ -51,10 +51,13 @@ export interface WorkerSummary {
 const BLOCKED_MS: Millis = 2_000
 const BLOCKED_MAX_MS: Millis = 10_000
 
+/** Entries that a worker without end still knows, so that weeks of work take no more memory than a day's. */
+const REMEMBERED = 10_000
+
 /**
  * Works until the mode says stop: leases, proves up to `workers` trees side by side, and lands what is proven and
  * approved, one move of the branch at a time. Proven entries go first: what is finished lands before something new
- * begins. All decisions are made here, in one fiber; jobs run guards and land.
+ * begins. All decisions are made here, in one fiber; the pool runs guards and lands.
  */
 export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptions) {
   // Until it ends, no other version migrates the database under it.
@@ -67,16 +70,19 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   const take = Effect.fn("worker.take")(function* (happenings: readonly Happening[]) {
     for (const happening of happenings) {
       const before = last.get(happening.entry_id)
+      last.delete(happening.entry_id)
       last.set(happening.entry_id, happening)
+      if (options.mode === "forever" && last.size > REMEMBERED) last.delete(last.keys().next().value!)
       // A blocked entry is told once, not at every look.
       if (before?.outcome !== "blocked" || before.message !== happening.message)
         yield* options.tell(happening)
     }
-    const held = happenings.filter(({ outcome }) => outcome === "blocked")
-    yield* block(held.map(({ entry_id }) => entry_id))
+    const inTheWay = happenings.filter(({ outcome }) => outcome === "blocked")
+    blocked.add(
+      inTheWay.map(({ entry_id }) => entry_id),
+      yield* Clock.currentTimeMillis,
+    )
   })
-  const block = (ids: readonly number[]) =>
-    Effect.map(Clock.currentTimeMillis, (now) => blocked.add(ids, now))
 
   const tellRecovered = Effect.fn("worker.tellRecovered")(function* ({ settled, waiting }: RecoveryReport) {
     const ids = [...settled, ...waiting].map(({ entryId }) => entryId)
@@ -91,64 +97,64 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   yield* currentBase()
   const idle = yield* idleWaits(options.waited ?? (() => {}))
   let hasHappened = false
-  const shop: Shop = {
+  const context: WorkerContext = {
     options,
-    hands: yield* makeHands(),
+    held: yield* makeHeldLeases(),
     sizing: FIRST_SIZING,
     take: (happenings) => {
       hasHappened ||= happenings.length > 0
       return take(happenings)
     },
   }
-  const jobs = yield* makeJobs<JobError, JobServices>()
+  const pool = yield* makePool<PoolError, PoolServices>()
   const isOne = options.mode === "once" || options.only !== undefined
 
-  /** Starts what can be started, or does what is done without a job. False when there is nothing. */
+  /** Starts what can be started, or does what takes no time. False when there is nothing. */
   const step = Effect.fn("worker.step")(function* (counts: StateCounts) {
-    const { hands } = shop
+    const { held } = context
     const hasWork = counts.verified > 0 || counts.pending > 0
-    if (!hasWork && hands.in("line").length === 0 && hands.in("proofs").length === 0) return false
+    if (!hasWork && held.in("line").length === 0 && held.in("proofs").length === 0) return false
     const base = yield* currentBase()
-    const free = (isOne ? 1 : base.policy.policy.workers) - jobs.running()
+    const free = (isOne ? 1 : base.policy.policy.workers) - pool.running()
     if (free <= 0) return false
-    const isLineFree = !jobs.isRunning("line")
+    const isLineFree = !pool.isRunning("line")
     if (isLineFree) {
       const skip = blocked.at(yield* Clock.currentTimeMillis)
-      const proven = counts.verified > 0 ? yield* provenWork(shop, base, skip) : null
+      const proven = counts.verified > 0 ? yield* provenWork(context, base, skip) : null
       if (proven === "again") return true
-      const line = hands.in("line").length > 0
-      const work = proven ?? (line ? yield* leasedWork(shop, base) : null)
-      if (work !== null) yield* jobs.start("line", runLine(shop, work))
+      const line = held.in("line").length > 0
+      const work = proven ?? (line ? yield* leasedWork(context, base) : null)
+      if (work !== null) yield* pool.start("line", runLine(context, work))
       // Without one, what was in the line has been settled, or waits for a proof of its own.
       if (work !== null || line) return true
     }
-    if (hands.in("proofs").length > 0) {
-      const proof = yield* nextProof(shop, base)
-      if (proof !== null) yield* jobs.start("proof", proof)
+    if (held.in("proofs").length > 0) {
+      const proof = yield* nextProof(context, base)
+      if (proof !== null) yield* pool.start("proof", proof)
       return true
     }
-    const limit = roomFor(shop, base, free, isLineFree)
+    const limit = roomFor(context, base, free, isLineFree)
     if (counts.pending === 0 || limit === 0) return false
     const leaseMs = base.policy.policy.queue.lease_seconds * 1_000
     const leases = yield* queue.lease(options.worker, leaseMs, limit, options.only)
     if (leases.length === 0) return false
-    hands.take(leases, leaseMs)
-    if (!isLineFree) yield* sortLine(shop, base, leases, { settle: false })
+    held.take(leases, leaseMs)
+    if (!isLineFree) yield* sortLine(context, base, leases, { settle: false })
     return true
   })
 
   for (;;) {
     yield* idle.mark
-    yield* jobs.reap
+    yield* pool.reap
     yield* queue.maintain()
-    if (!jobs.isRunning("line")) yield* tellRecovered(yield* recoverBetweenTurns())
+    if (!pool.isRunning("line")) yield* tellRecovered(yield* recoverBetweenTurns())
     yield* stages.sweep
     // The log's head says what there is, so that an idle look asks neither git nor the policy.
     const { counts } = yield* queue.head()
     if (options.mode === "once" && hasHappened) break
     if (yield* step(counts)) continue
-    if (jobs.running() > 0) {
-      yield* Effect.race(jobs.ended, idle.wait(false))
+    if (pool.running() > 0) {
+      yield* Effect.race(pool.ended, idle.wait(false))
       continue
     }
     if (options.only === undefined && counts.awaiting_approval > 0)
@@ -159,14 +165,14 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   return summarise([...last.values()])
 }, Effect.scoped)
 
-type JobError = Effect.Effect.Error<ReturnType<typeof runLine>> | Effect.Effect.Error<ProofJob>
-type JobServices = Effect.Effect.Context<ReturnType<typeof runLine>> | Effect.Effect.Context<ProofJob>
-type ProofJob = NonNullable<Effect.Effect.Success<ReturnType<typeof nextProof>>>
+type PoolError = Effect.Effect.Error<ReturnType<typeof runLine>> | Effect.Effect.Error<ProofRun>
+type PoolServices = Effect.Effect.Context<ReturnType<typeof runLine>> | Effect.Effect.Context<ProofRun>
+type ProofRun = NonNullable<Effect.Effect.Success<ReturnType<typeof nextProof>>>
 
-/** How many entries to lease now. What would only lie in these hands is left for others. */
-const roomFor = ({ options, hands }: Shop, base: Base, free: number, isLineFree: boolean): number => {
+/** How many entries to lease now. What could only be held here is left for other workers. */
+const roomFor = ({ options, held }: WorkerContext, base: Base, free: number, isLineFree: boolean): number => {
   const { guards, queue, approvals } = base.policy.policy
-  const inLine = hands.in("line").length
+  const inLine = held.in("line").length
   if (options.limit !== undefined) return isLineFree ? options.limit : 0
   if (guards.length === 0) return isLineFree ? queue.batch : 0
   // Who asks for no approvals gets whole groups; what waits for people is proven one by one.

@@ -4,11 +4,11 @@ import { QueueService } from "../queue/QueueService.ts"
 import type { Settlement } from "../queue/settle.ts"
 import type { Base } from "./base.ts"
 import { considerBatch, planOn } from "./consider.ts"
+import { isGuarded, type WorkerContext } from "./context.ts"
 import type { Candidacy } from "./plan.ts"
 import { type Green, UNGUARDED } from "./prove.ts"
 import type { Happening } from "./report.ts"
 import { happening, verificationOf } from "./settlements.ts"
-import { isGuarded, type Shop } from "./shop.ts"
 import { type Stay, staysProven } from "./stay.ts"
 
 /** Why a proven entry does not land at once. */
@@ -46,7 +46,7 @@ export const kept = Effect.fn("worker.kept")(function* (
  * `settle: false`, while something else is landing, nothing is refused: it may fit afterwards.
  */
 export const sortLine = Effect.fn("worker.sortLine")(function* (
-  shop: Shop,
+  context: WorkerContext,
   base: Base,
   leases: readonly Lease[],
   { settle }: { readonly settle: boolean },
@@ -60,7 +60,7 @@ export const sortLine = Effect.fn("worker.sortLine")(function* (
   for (const entry of [...considered.ready, ...considered.waiting]) {
     const pause = pauseOf(entry, stay)
     if (pause === null) ready.push(entry)
-    else if (isGuarded([entry], base, shop.options)) shop.hands.move([entry.lease], "proofs")
+    else if (isGuarded([entry], base, context.options)) context.held.move([entry.lease], "proofs")
     else {
       const proven = yield* kept(entry, base, pause, UNGUARDED)
       settlements.push(proven.settlement)
@@ -68,10 +68,10 @@ export const sortLine = Effect.fn("worker.sortLine")(function* (
     }
   }
   if (settlements.length > 0)
-    yield* shop.hands.settling(
+    yield* context.held.settling(
       settlements.map(({ lease }) => lease),
       queue.settle(settlements),
     )
-  yield* shop.take(happenings)
+  yield* context.take(happenings)
   return { ready, plan: considered.plan }
 })

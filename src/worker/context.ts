@@ -1,16 +1,16 @@
 import type * as Effect from "effect/Effect"
 import type { Base } from "./base.ts"
 import type { Sizing } from "./group.ts"
-import type { Hands } from "./hands.ts"
+import type { HeldLeases } from "./held-leases.ts"
 import type { TurnOptions } from "./options.ts"
 import type { Candidacy } from "./plan.ts"
 import { guardsFor } from "./prove.ts"
 import type { Happening } from "./report.ts"
 
 /** What a worker keeps from turn to turn. */
-export interface Shop {
+export interface WorkerContext {
   readonly options: TurnOptions
-  readonly hands: Hands
+  readonly held: HeldLeases
   /** How many entries the next run of the guards proves together. */
   sizing: Sizing
   /** Tells what became of entries; one that is blocked is left out of the next turns for a while. */

@@ -6,11 +6,11 @@ import { QueueService } from "../queue/QueueService.ts"
 import { type Settlement, settleAll } from "../queue/settle.ts"
 import { isOurs } from "./land.ts"
 
-/** Where a lease in hand waits: to land with others, to be proven on its own, or for the job that has it. */
-type Place = "line" | "proofs" | "job"
+/** Where a held lease is: in the line to land with others, waiting for a proof of its own, or being worked on. */
+type Place = "line" | "proofs" | "running"
 
 /** What a worker has leased and not yet settled. The leases are renewed; what is left at the end goes back. */
-export interface Hands {
+export interface HeldLeases {
   /** In the order in which they were leased. */
   readonly in: (place: Place) => readonly Lease[]
   /** Takes leases into the line. `leaseMs`: how long they were leased for. */
@@ -29,16 +29,16 @@ export interface Hands {
 /** How often a lease is renewed within its time. */
 const RENEWALS = 3
 
-/** Empty hands, for as long as the scope is open. */
-export const makeHands = Effect.fn("worker.hands")(function* () {
+/** None yet, for as long as the scope is open. */
+export const makeHeldLeases = Effect.fn("worker.heldLeases")(function* () {
   const queue = yield* QueueService
-  const held = new Map<Lease, Place>()
+  const places = new Map<Lease, Place>()
   const settling = new Set<Lease>()
   let leaseMs: Millis = 1_000
 
   yield* Effect.addFinalizer((exit) =>
     giveBack(
-      [...held.keys(), ...settling],
+      [...places.keys(), ...settling],
       Exit.isFailure(exit) && !Exit.isInterrupted(exit)
         ? { code: "worker_error", text: "the worker ended with an error" }
         : { code: "stopped", text: "the worker was stopped" },
@@ -46,31 +46,31 @@ export const makeHands = Effect.fn("worker.hands")(function* () {
   )
   // One that fails is made up for by the next: a lease lasts three.
   const renew = Effect.suspend(() =>
-    held.size === 0 ? Effect.void : Effect.ignore(queue.renew([...held.keys()], leaseMs)),
+    places.size === 0 ? Effect.void : Effect.ignore(queue.renew([...places.keys()], leaseMs)),
   )
   const pause = Effect.suspend(() => Effect.sleep(Math.floor(leaseMs / RENEWALS)))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(pause, renew)))
 
   return {
-    in: (place) => [...held].filter(([, where]) => where === place).map(([lease]) => lease),
+    in: (place) => [...places].filter(([, where]) => where === place).map(([lease]) => lease),
     take: (leases, ms) => {
       leaseMs = ms
-      for (const lease of leases) held.set(lease, "line")
+      for (const lease of leases) places.set(lease, "line")
     },
     move: (leases, to) => {
-      for (const lease of leases) if (held.has(lease)) held.set(lease, to)
+      for (const lease of leases) if (places.has(lease)) places.set(lease, to)
     },
     settling: (leases, body) =>
       Effect.suspend(() => {
         for (const lease of leases) {
-          held.delete(lease)
+          places.delete(lease)
           settling.add(lease)
         }
         return Effect.tap(body, () => {
           for (const lease of leases) settling.delete(lease)
         })
       }),
-  } satisfies Hands
+  } satisfies HeldLeases
 })
 
 /** Returns what is still ours, attempts uncharged: the change is not to blame for what happened to the worker. */
