@@ -191,6 +191,29 @@ describe("combined", () => {
     expect((await shop.receipt(1)).verified_as).toBe((await shop.receipt(1)).result_tree)
   })
 
+  test("one that somebody's file is in the way of stays behind, and its proof among others counts for nothing", async () => {
+    const runs: string[][] = []
+    await open({
+      guard: (call) => {
+        runs.push(seenBy(call))
+        return "green"
+      },
+    })
+    await shop.enqueue(changes(3))
+    shop.write({ "f0.txt": "in the way\n" })
+    const told = outcomes(await shop.drain())
+    expect(told).toEqual(["1 blocked blocked_untracked_in_the_way", "2 landed", "3 landed"])
+    expect(runs).toEqual([FILES.slice(0, 3), FILES.slice(1, 3)])
+    // The branch goes back to where the group was proven: the stored tree is still not what would land alone.
+    const landed = shop.git("rev-parse", "main")
+    shop.git("reset", "--quiet", "--hard", "main~2")
+    shop.write({ "f0.txt": null })
+    await shop.pass(11_000)
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+    expect(runs[2]).toEqual(["f0.txt"])
+    shop.git("merge", "--quiet", "--no-edit", landed)
+  })
+
   test("verify: the batch's tree must have been landed with it, and its guards have run on that tree", async () => {
     await open({ guard: () => "green" })
     await shop.enqueue(changes(3))
