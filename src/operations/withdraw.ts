@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { FORGET_RED } from "../guard/guard-memory.sql.ts"
 import { Operator } from "../platform/Operator.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { findEntries } from "./entries.ts"
@@ -23,12 +24,14 @@ export const cancel = Effect.fn("operations.cancel")(function* (id: string, reas
   return cancelled
 })
 
-/** Puts failed entries back into the queue, attempts at 0. */
+/** Puts failed entries back into the queue, attempts at 0; guards that were red are asked again. */
 export const requeueEntries = Effect.fn("operations.requeue")(function* (id: string, reason: string) {
   const queue = yield* QueueService
   const { name: actor } = yield* Operator
   const rows = yield* findEntries(id)
   const requeued: number[] = []
+  // First: a worker may take one of them at once.
+  if (rows.some(({ state }) => state === "failed")) yield* queue.transact((db) => db.query(FORGET_RED).run())
   for (const row of rows) if (yield* queue.requeue(row.id, reason, actor)) requeued.push(row.id)
   if (requeued.length === 0)
     return yield* new WrongState({

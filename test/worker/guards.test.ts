@@ -95,8 +95,27 @@ describe("guards", () => {
     expect(letters).toEqual([{ reason_class: "guard" }])
     broken = false
     await shop.requeue(1, "the guard is repaired")
-    // Red was remembered for this very tree: only another base makes it ask again.
     expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+  })
+
+  test("red is remembered for its tree, until a person has it tried again: then the guard is asked anew", async () => {
+    let runs = 0
+    let broken = true
+    await open({
+      guard: ({ read }) => {
+        if (read("b.txt") !== null) runs++
+        return broken && read("b.txt") !== null ? "red" : "green"
+      },
+    })
+    await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
+    await shop.drain()
+    await shop.enqueue([requestOf("same", { "b.txt": "b\n" })])
+    expect(outcomes(await shop.drain())).toEqual(["2 failed guard_failed"])
+    expect(runs).toBe(1)
+    broken = false
+    await shop.requeue(1, "the service it needs is up again")
+    expect(outcomes(await shop.drain())).toEqual(["1 landed"])
+    expect(runs).toBe(2)
   })
 
   test("red on the base too: nobody is charged, it waits, and lands when the base is repaired", async () => {
