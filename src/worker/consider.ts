@@ -5,7 +5,7 @@ import type { FailureReport } from "../domain/receipt.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
 import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
-import { approvalsOf } from "../queue/read.ts"
+import { approvalsOf, dependenciesOf } from "../queue/read.ts"
 import type { Settlement } from "../queue/settle.ts"
 import type { Base } from "./base.ts"
 import { makeOverlay } from "./files.ts"
@@ -124,7 +124,13 @@ const considerOnce = Effect.fn("worker.considerOnce")(function* (
   const touched = new Set<string>()
   for (const lease of leases) {
     const { task_id: task, change_request: request } = lease.cast
-    const missing = request.depends_on?.find((on) => out.has(on))
+    // What it depends on may have been refused, or wait for people, since they were leased together.
+    const needs =
+      lease.entry.blockers > 0 ? yield* queue.read((db) => dependenciesOf(db, lease.entry.id)) : []
+    const open = needs.find(
+      ({ id, state }) => state !== "applied" && !ready.some((one) => one.lease.entry.id === id),
+    )
+    const missing = open?.task_id ?? request.depends_on?.find((on) => out.has(on))
     if (missing !== undefined) {
       out.add(task)
       givenBack.push(strandedBy(lease, missing))

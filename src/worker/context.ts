@@ -1,10 +1,11 @@
 import type * as Effect from "effect/Effect"
+import type { ApplyPlan } from "../apply/plan.ts"
 import type { Base } from "./base.ts"
 import type { Sizing } from "./group.ts"
 import type { HeldLeases } from "./held-leases.ts"
 import type { TurnOptions } from "./options.ts"
 import type { Candidacy } from "./plan.ts"
-import { guardsFor } from "./prove.ts"
+import { type Green, guardsFor } from "./prove.ts"
 import type { Happening } from "./report.ts"
 
 /** What a worker keeps from turn to turn. */
@@ -13,8 +14,23 @@ export interface WorkerContext {
   readonly held: HeldLeases
   /** How many entries the next run of the guards proves together. */
   sizing: Sizing
+  /** By `treeKey`, what was green and could not land: looked at again, it is not proven again. */
+  readonly greens: Map<string, Green>
   /** Tells what became of entries; one that is blocked is left out of the next turns for a while. */
   readonly take: (happenings: readonly Happening[]) => Effect.Effect<void>
+}
+
+/** Green trees that are kept in mind. */
+const GREENS = 16
+
+/** What a proof is about: the tree, the base it was built on, and the policy that asked. */
+export const treeKey = (base: Base, plan: ApplyPlan | null): string =>
+  `${plan?.tipTree ?? base.tree} ${base.commit} ${base.tree} ${base.policy.digest}`
+
+export const rememberGreen = ({ greens }: WorkerContext, key: string, green: Green): void => {
+  greens.delete(key)
+  greens.set(key, green)
+  if (greens.size > GREENS) greens.delete(greens.keys().next().value!)
 }
 
 /** What the guards of these entries are chosen by. */

@@ -84,7 +84,7 @@ export const nextGroup = <M extends Member>(
 
 /** What a run taught. A red run of one is a verdict, and ends the search. */
 export const sized = (sizing: Sizing, group: readonly number[], isGreen: boolean): Sizing => {
-  const isSearch = sizing.suspects.length > 0
+  const isSearch = group.some((id) => sizing.suspects.includes(id))
   if (isGreen) {
     const suspects = sizing.suspects.filter((id) => !group.includes(id))
     // The halves of a search say nothing about how many may be tried together.

@@ -1,6 +1,8 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Millis } from "../domain/time.ts"
+import type { DatabaseError } from "../platform/Database.ts"
 import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { type Settlement, settleAll } from "../queue/settle.ts"
@@ -16,10 +18,14 @@ export interface HeldLeases {
   /** Takes leases into the line. `leaseMs`: how long they were leased for. */
   readonly take: (leases: readonly Lease[], leaseMs: Millis) => void
   readonly move: (leases: readonly Lease[], to: Place) => void
+  /** Lets go of those that somebody took away (withdrawn, superseded, reclaimed); gives the others. */
+  readonly keepOurs: (leases: readonly Lease[]) => Effect.Effect<readonly Lease[], DatabaseError>
   /**
-   * Runs what writes the outcomes of these leases. They are not renewed from then on: a renewal of what was settled a
-   * moment ago would be told as a lost lease.
+   * Renews when a third of their time is over by the wall clock, which goes on while a machine sleeps and timers do not.
+   * To be called before anybody looks for leases that have run out.
    */
+  readonly renewDue: Effect.Effect<void>
+  /** Runs what writes the outcomes of these leases, and forgets them. */
   readonly settling: <A, E, R>(
     leases: readonly Lease[],
     body: Effect.Effect<A, E, R>,
@@ -35,6 +41,7 @@ export const makeHeldLeases = Effect.fn("worker.heldLeases")(function* () {
   const places = new Map<Lease, Place>()
   const settling = new Set<Lease>()
   let leaseMs: Millis = 1_000
+  let renewedAt: Millis = 0
 
   yield* Effect.addFinalizer((exit) =>
     giveBack(
@@ -45,13 +52,27 @@ export const makeHeldLeases = Effect.fn("worker.heldLeases")(function* () {
     ),
   )
   // One that fails is made up for by the next: a lease lasts three.
-  const renew = Effect.suspend(() =>
-    places.size === 0 ? Effect.void : Effect.ignore(queue.renew([...places.keys()], leaseMs)),
-  )
+  const renew = Effect.gen(function* () {
+    renewedAt = yield* Clock.currentTimeMillis
+    // What is being settled may be settled by now: renewing that would be told as a lost lease.
+    const open = yield* queue.read((db) => [...settling].filter((lease) => isOurs(db, lease)))
+    if (places.size + open.length > 0) yield* queue.renew([...places.keys(), ...open], leaseMs)
+  }).pipe(Effect.ignore)
   const pause = Effect.suspend(() => Effect.sleep(Math.floor(leaseMs / RENEWALS)))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(pause, renew)))
 
   return {
+    renewDue: Effect.flatMap(Clock.currentTimeMillis, (at) =>
+      at < renewedAt + leaseMs / RENEWALS ? Effect.void : renew,
+    ),
+    keepOurs: (leases) =>
+      Effect.map(
+        queue.read((db) => leases.filter((lease) => isOurs(db, lease))),
+        (ours) => {
+          for (const lease of leases) if (!ours.includes(lease)) places.delete(lease)
+          return ours
+        },
+      ),
     in: (place) => [...places].filter(([, where]) => where === place).map(([lease]) => lease),
     take: (leases, ms) => {
       leaseMs = ms

@@ -287,7 +287,10 @@ const hold = Effect.fn("worker.hold")(function* (
 })
 
 /** Somebody committed first: everything is proven again on the new base, no attempt used. */
-const release = Effect.fn("worker.release")(function* (request: LandRequest, text: string) {
+export const release = Effect.fn("worker.release")(function* (
+  request: Pick<LandRequest, "entries">,
+  text: string,
+) {
   const queue = yield* QueueService
   const at = yield* Clock.currentTimeMillis
   const ids = request.entries.map(({ lease }) => lease.entry.id)
@@ -301,8 +304,12 @@ const release = Effect.fn("worker.release")(function* (request: LandRequest, tex
     ),
   )
   yield* queue.baseMoved(ids, request.entries[0]!.lease.worker, { detail: text })
+  // Another process may have landed them: then nothing waits.
+  const waiting = yield* queue.read((db) =>
+    request.entries.filter(({ lease }) => entryRow(db, lease.entry.id)?.state === "pending"),
+  )
   return {
-    happenings: request.entries.map(({ lease }) => happening(lease, "waiting", "base_moved", text)),
+    happenings: waiting.map(({ lease }) => happening(lease, "waiting", "base_moved", text)),
   } satisfies LandOutcome
 })
 

@@ -2,14 +2,18 @@ import * as Effect from "effect/Effect"
 import type { ApplyPlan } from "../apply/plan.ts"
 import type { Policy } from "../domain/policy.ts"
 import { ok } from "../domain/result.ts"
+import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import type { Settlement } from "../queue/settle.ts"
+import { entryRow } from "../queue/transition.ts"
 import { type Base, currentBase } from "./base.ts"
 import { behind, planOn } from "./consider.ts"
-import { isGuarded, provenBy, type WorkerContext } from "./context.ts"
+import { isGuarded, rememberGreen, treeKey, type WorkerContext } from "./context.ts"
 import { type Member, nextGroup, sized } from "./group.ts"
-import { landChain } from "./land.ts"
+import { isOurs, landChain, release } from "./land.ts"
 import type { Candidacy } from "./plan.ts"
-import { type Green, prove, type Verdict } from "./prove.ts"
+import { proveTree } from "./proof.ts"
+import type { Green, Verdict } from "./prove.ts"
 import { kept, pauseOf, sortLine } from "./sort.ts"
 import { type Stay, staysProven } from "./stay.ts"
 import { notGreen } from "./verdicts.ts"
@@ -43,10 +47,20 @@ export const groupOf = (
     ? ready
     : nextGroup(ready.map(memberOf), context.sizing, policy.queue.batch).map(({ entry }) => entry)
 
+const heldBack = (lease: Lease): Settlement => ({
+  to: "pending",
+  lease,
+  reason: { code: "held", text: "a person holds it" },
+})
+
 /** Leased entries that land next; null when none of those in the line can. */
 export const leasedWork = Effect.fn("worker.leasedWork")(function* (context: WorkerContext, base: Base) {
   const queue = yield* QueueService
-  const leases = context.held.in("line")
+  const ours = yield* context.held.keepOurs(context.held.in("line"))
+  const stopped = yield* queue.read((db) => ours.filter(({ entry }) => entryRow(db, entry.id)?.held === 1))
+  if (stopped.length > 0) yield* context.held.settling(stopped, queue.settle(stopped.map(heldBack)))
+  const leases = ours.filter((lease) => !stopped.includes(lease))
+  if (leases.length === 0) return null
   const { ready, plan } = yield* sortLine(context, base, leases, { settle: true })
   if (ready.length === 0) return null
   const entries = groupOf(context, ready, base.policy.policy)
@@ -66,7 +80,7 @@ export const runLine = Effect.fn("worker.runLine")(function* (context: WorkerCon
   const { base, entries, known } = work
   if (work.plan === null && entries.some((entry) => !entry.noop))
     return yield* Effect.dieMessage("a landing without commits, of entries that change something")
-  const verdict = known ?? (yield* proveTogether(context, work))
+  const verdict = known ?? (yield* proveTree(context, work))
   const isRun = known === null && isGuarded(entries, base, context.options)
   if (verdict.kind !== "green") return yield* notTogether(context, work, verdict)
   if (isRun) {
@@ -74,15 +88,33 @@ export const runLine = Effect.fn("worker.runLine")(function* (context: WorkerCon
     // Much may have happened while they ran.
     const now = yield* currentBase()
     const stay = yield* staysProven(now)
-    if (now.policy.digest !== base.policy.digest || (stay !== null && entries.length > 1))
-      return context.held.move(leasesOf(work), "line")
+    const isOther = now.policy.digest !== base.policy.digest || !(yield* areFree(work))
+    if (isOther || (stay !== null && entries.length > 1)) return context.held.move(leasesOf(work), "line")
     if (stay !== null) return yield* stayAsItIs(context, work, stay, verdict)
+    if (now.commit !== base.commit || now.tree !== base.tree) {
+      const text = "the branch moved while the guards ran"
+      const released = release({ entries }, text)
+      return yield* context.take((yield* context.held.settling(leasesOf(work), released)).happenings)
+    }
   }
   const { outputs, flags } = verdict
   const landing = landChain({ ...work, outputs, flags })
-  const outcome = yield* context.held.settling(leasesOf(work), landing)
-  yield* context.take(outcome.happenings)
+  const { happenings } = yield* context.held.settling(leasesOf(work), landing)
+  if (isRun && happenings.some(({ outcome }) => outcome === "blocked"))
+    rememberGreen(context, treeKey(base, work.plan), verdict)
+  yield* context.take(happenings)
 })
+
+/** Whether all of them may still land: nobody has taken one away, or holds it. */
+const areFree = ({ entries, from }: LineWork) =>
+  Effect.flatMap(QueueService, (queue) =>
+    queue.read((db) =>
+      entries.every(({ lease }) => {
+        const row = entryRow(db, lease.entry.id)
+        return row?.held === 0 && (from === "leased" ? isOurs(db, lease) : row.state === "verified")
+      }),
+    ),
+  )
 
 /** Green, and nothing lands now: a leased entry waits with its proof, one that was proven before does so already. */
 const stayAsItIs = Effect.fn("worker.stayAsItIs")(function* (
@@ -104,14 +136,6 @@ const idsOf = ({ entries }: LineWork): readonly number[] => entries.map(({ lease
 
 /** Its leases; proven entries have none before their landing begins. */
 const leasesOf = ({ entries, from }: LineWork) => (from === "leased" ? entries.map(({ lease }) => lease) : [])
-
-const proveTogether = (context: WorkerContext, { base, entries, plan }: LineWork) =>
-  prove({
-    ...provenBy(entries, base, context.options),
-    candidate: { tree: plan?.tipTree ?? base.tree, base: base.commit, objects: plan?.objects ?? [] },
-    baseTree: base.tree,
-    solo: entries.length === 1,
-  })
 
 /** The sandbox is missing whatever is tried in it. */
 const concernsAll = (verdict: Verdict): boolean =>

@@ -9,7 +9,7 @@ import { approvalsOf, dependenciesOf, verificationOf } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
 import type { Base } from "./base.ts"
 import { planOn } from "./consider.ts"
-import { isGuarded, type WorkerContext } from "./context.ts"
+import { isGuarded, treeKey, type WorkerContext } from "./context.ts"
 import { makeOverlay } from "./files.ts"
 import { groupOf, type LineWork } from "./line.ts"
 import type { TurnOptions } from "./options.ts"
@@ -44,11 +44,12 @@ export const provenWork = Effect.fn("worker.provenWork")(function* (
     Effect.as(queue.baseMoved(ids, context.options.worker, { base: base.commit }), "again" as const)
   if (misfits.length > 0) yield* sendBack(misfits)
   if (fitting.length === 0) return misfits.length > 0 ? "again" : null
-  const entries = groupOf(context, fitting, policy)
+  const entries = groupOf(context, fitting.slice(0, context.options.limit), policy)
   const plan = yield* planOn(base, entries)
   if (!plan.ok) return yield* sendBack([plan.error.lease.entry.id])
   const [first] = entries
-  const known = entries.length === 1 ? yield* knownOf(first!, plan.value?.tipTree ?? base.tree, base) : null
+  const stored = entries.length === 1 ? yield* knownOf(first!, plan.value?.tipTree ?? base.tree, base) : null
+  const known = stored ?? context.greens.get(treeKey(base, plan.value)) ?? null
   if (known === null && isGuarded(entries, base, context.options))
     yield* queue.explain(
       entries.map(({ lease }) => lease.entry.id),

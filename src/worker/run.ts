@@ -94,13 +94,14 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
 
   yield* tellRecovered(yield* recoverAtStart())
   // A policy nobody trusts is said now, not with the first entry.
-  yield* currentBase()
+  let { workers } = (yield* currentBase()).policy.policy
   const idle = yield* idleWaits(options.waited ?? (() => {}))
   let hasHappened = false
   const context: WorkerContext = {
     options,
     held: yield* makeHeldLeases(),
     sizing: FIRST_SIZING,
+    greens: new Map(),
     take: (happenings) => {
       hasHappened ||= happenings.length > 0
       return take(happenings)
@@ -108,15 +109,19 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   }
   const pool = yield* makePool<PoolError, PoolServices>()
   const isOne = options.mode === "once" || options.only !== undefined
+  const isFull = () => pool.running() >= (isOne ? 1 : workers)
 
   /** Starts what can be started, or does what takes no time. False when there is nothing. */
   const step = Effect.fn("worker.step")(function* (counts: StateCounts) {
     const { held } = context
     const hasWork = counts.verified > 0 || counts.pending > 0
     if (!hasWork && held.in("line").length === 0 && held.in("proofs").length === 0) return false
+    // Before anybody asks git and the policy.
+    if (isFull()) return false
     const base = yield* currentBase()
-    const free = (isOne ? 1 : base.policy.policy.workers) - pool.running()
-    if (free <= 0) return false
+    workers = base.policy.policy.workers
+    if (isFull()) return false
+    const free = (isOne ? 1 : workers) - pool.running()
     const isLineFree = !pool.isRunning("line")
     if (isLineFree) {
       const skip = blocked.at(yield* Clock.currentTimeMillis)
@@ -129,7 +134,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
       if (work !== null || line) return true
     }
     if (held.in("proofs").length > 0) {
-      const proof = yield* nextProof(context, base)
+      const proof = yield* nextProof(context, base, { isLineFree })
       if (proof !== null) yield* pool.start("proof", proof)
       return true
     }
@@ -146,6 +151,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   for (;;) {
     yield* idle.mark
     yield* pool.reap
+    yield* context.held.renewDue
     yield* queue.maintain()
     if (!pool.isRunning("line")) yield* tellRecovered(yield* recoverBetweenTurns())
     yield* stages.sweep
@@ -154,7 +160,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     if (options.mode === "once" && hasHappened) break
     if (yield* step(counts)) continue
     if (pool.running() > 0) {
-      yield* Effect.race(pool.ended, idle.wait(false))
+      yield* Effect.raceFirst(pool.ended, idle.wait(false))
       continue
     }
     if (options.only === undefined && counts.awaiting_approval > 0)
@@ -169,7 +175,7 @@ type PoolError = Effect.Effect.Error<ReturnType<typeof runLine>> | Effect.Effect
 type PoolServices = Effect.Effect.Context<ReturnType<typeof runLine>> | Effect.Effect.Context<ProofRun>
 type ProofRun = NonNullable<Effect.Effect.Success<ReturnType<typeof nextProof>>>
 
-/** How many entries to lease now. What could only be held here is left for other workers. */
+/** How many entries to lease now: what can begin at once, and while a group is being proven the next group. */
 const roomFor = ({ options, held }: WorkerContext, base: Base, free: number, isLineFree: boolean): number => {
   const { guards, queue, approvals } = base.policy.policy
   const inLine = held.in("line").length

@@ -56,6 +56,23 @@ describe("who is proven together", () => {
     expect(sized(half, [4], false).suspects).toEqual([])
   })
 
+  test("a suspect that is gone for good does not keep groups small for ever", () => {
+    let sizing = sized({ cap: 2, suspects: [] }, [1, 2], false)
+    // The other one was cancelled, or landed by its own proof.
+    sizing = sized(sizing, [1], true)
+    const sizes: number[] = []
+    for (let from = 10; from < 100; from += 20) {
+      const group = nextGroup(
+        Array.from({ length: 20 }, (_, n) => member(from + n, [`f${n}`])),
+        sizing,
+        50,
+      )
+      sizes.push(group.length)
+      sizing = sized(sizing, ids(group), true)
+    }
+    expect(sizes).toEqual([1, 3, 5, 7, 9])
+  })
+
   test("suspects that are gone are no suspects", () => {
     const ready = [member(1, ["a"]), member(2, ["b"])]
     expect(ids(nextGroup(ready, { cap: 8, suspects: [77, 78] }, 50))).toEqual([1, 2])

@@ -145,13 +145,15 @@ export const openProcess = async (repository: Repository, options: WorkshopOptio
   await run(TestClock.setTime(START))
 
   const turnOptions = (worker: string): TurnOptions => ({ worker, runChecks: false })
-  const drain = async (more: Partial<TurnOptions> = {}): Promise<readonly Happening[]> => {
+  const drain = async (
+    more: Partial<TurnOptions> & { readonly mode?: "once" } = {},
+  ): Promise<readonly Happening[]> => {
     const told: Happening[] = []
     await run(
       runWorker({
         ...turnOptions("worker-1"),
-        ...more,
         mode: "drain",
+        ...more,
         tell: (happening) => Effect.sync(() => void told.push(happening)),
       }),
     )
