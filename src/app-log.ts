@@ -1,8 +1,10 @@
 import * as Layer from "effect/Layer"
 import { type Core, coreLayer } from "./app.ts"
+import { type Deciding, decidingLayer, type IntakeError } from "./app-intake.ts"
 import { LogExport } from "./audit/LogExport.ts"
 import { cacheDir } from "./platform/cache-dir.ts"
 import { Database, type DatabaseError } from "./platform/Database.ts"
+import { Failpoints } from "./platform/Failpoints.ts"
 import { GitRepository } from "./platform/git/GitRepository.ts"
 import { Operator } from "./platform/Operator.ts"
 import type { Environment } from "./platform/Terminal.ts"
@@ -14,6 +16,16 @@ export const logLayer = (
   env: Environment,
 ): Layer.Layer<Core | LogExport, DatabaseError> =>
   Layer.provideMerge(LogExport.layer, coreLayer(workspace, env))
+
+/** What archiving needs: the log, the policy of the base, and a person. */
+export const archivingLayer = (
+  workspace: Workspace,
+  env: Environment,
+): Layer.Layer<Deciding | LogExport, IntakeError> =>
+  LogExport.layer.pipe(
+    Layer.provideMerge(decidingLayer(workspace, env)),
+    Layer.provideMerge(Failpoints.layer(env)),
+  )
 
 /** The log and, where it can be read, the repository: replaying asks it only for what the log does not hold. */
 export const replayLayer = (

@@ -6,6 +6,14 @@ import { GENESIS_HASH } from "../domain/audit.ts"
 import { type AuditRow, ROWS_AFTER } from "../platform/audit.sql.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
 import {
+  ARCHIVES,
+  type ArchiveRow,
+  CARRIED_AFTER,
+  LEFT_AFTER,
+  TOMBSTONES_AFTER,
+  type Tombstone,
+} from "./archive.sql.ts"
+import {
   BEGIN_READ,
   DATA_OF_ROW,
   DECISIONS_AFTER,
@@ -15,10 +23,14 @@ import {
   type StoredEntry,
 } from "./audit.sql.ts"
 import { compareDecision, compareEntry } from "./compare.ts"
+import { compareArchive, Foundation } from "./foundation.ts"
 import { type AuditFault, faultAt, Ledger } from "./ledger.ts"
 
 export interface AuditReport {
+  /** The newest row; those up to `archived` are in an archive. */
   readonly rows: number
+  /** The cut of the newest checkpoint, behind which the chain was recomputed; 0 = from its beginning. */
+  readonly archived: number
   readonly casts: number
   /** Hash of the newest row: export it, and a later check can prove that nothing was cut off. */
   readonly head: string
@@ -45,13 +57,30 @@ const ENTRIES = 100
 
 const make = Effect.gen(function* () {
   const database = yield* Database
+  const archives = database.read((db) => db.query<ArchiveRow, []>(ARCHIVES).all())
 
   const verify: AuditServiceShape["verify"] = Effect.fn("AuditService.verify")(function* (expectedHead) {
+    for (;;) {
+      const before = yield* archives
+      const report = yield* verifyOn(before, expectedHead)
+      // Somebody archives at this moment: what is missing is on its way out.
+      if (report.fault === null || Bun.deepEquals(before, yield* archives)) return report
+    }
+  })
+
+  const verifyOn = Effect.fnUntraced(function* (
+    checkpoints: readonly ArchiveRow[],
+    expectedHead: string | undefined,
+  ) {
     const ledger = new Ledger()
-    let headSeen = expectedHead === undefined || expectedHead === GENESIS_HASH
+    const newest = checkpoints.at(-1)
+    const isBeingSwept = newest?.swept === 0
+    let headSeen =
+      expectedHead === undefined || expectedHead === GENESIS_HASH || expectedHead === newest?.head
     let casts = 0
     const report = (fault: AuditFault | null): AuditReport => ({
       rows: ledger.seq,
+      archived: newest?.cut ?? 0,
       casts,
       head: ledger.head,
       seq: ledger.seq,
@@ -68,17 +97,29 @@ const make = Effect.gen(function* () {
       }
       return rows.length === ROWS
     }
+    if (newest !== undefined) {
+      const fault = yield* layFoundation(new Foundation(newest, ledger), isBeingSwept, (hash) => {
+        if (hash === expectedHead) headSeen = true
+      })
+      if (fault) return report(fault)
+    }
     for (let more = true; more; ) {
       const taken = yield* database.read(takeRows)
       if (typeof taken !== "boolean") return report(taken)
       more = taken
+    }
+    for (const checkpoint of checkpoints) {
+      const fault = compareArchive(checkpoint, ledger)
+      if (fault) return report(fault)
     }
     if (!headSeen)
       return report(
         faultAt(
           "head",
           { seq: ledger.seq },
-          "the expected head is not in the log: it was truncated or rewritten",
+          newest === undefined
+            ? "the expected head is not in the log: it was truncated or rewritten"
+            : `the expected head is not in the log behind row ${newest.cut}: it is in the archive ${newest.folder}, or the log was truncated or rewritten`,
         ),
       )
 
@@ -107,7 +148,7 @@ const make = Effect.gen(function* () {
           const lost = firstBetween(ledger, last, row.id)
           if (lost !== null) return gone(lost)
           last = row.id
-          const wrong = compareEntry(row, ledger.entries[row.id], (seq) => data.get(seq)?.data)
+          const wrong = compareEntry(row, ledger.entries[row.id], (seq) => data.get(seq)?.data, isBeingSwept)
           if (wrong) return wrong
           if (row.body !== null) casts++
         }
@@ -123,6 +164,7 @@ const make = Effect.gen(function* () {
         more = rows.length === ROWS
         for (const row of rows) {
           last = row.id
+          if (isBeingSwept && row.entry_id !== null && ledger.entries[row.entry_id]?.isArchived) continue
           const wrong = compareDecision(row, ledger.decisions.get(row.id))
           if (wrong) return wrong
           ledger.decisions.delete(row.id)
@@ -135,6 +177,37 @@ const make = Effect.gen(function* () {
       if (fault) return report(fault)
     }
     return report(null)
+  })
+
+  /** The archived entries, then the rows that stayed. */
+  const layFoundation = Effect.fnUntraced(function* (
+    foundation: Foundation,
+    isBeingSwept: boolean,
+    seen: (hash: string) => void,
+  ) {
+    const { cut } = foundation.archive
+    for (let after = 0, more = true; more; ) {
+      const rows = yield* database.read((db) =>
+        db.query<Tombstone, [number, number]>(TOMBSTONES_AFTER).all(after, ROWS),
+      )
+      for (const row of rows) foundation.tombstone(row)
+      after = rows.at(-1)?.id ?? after
+      more = rows.length === ROWS
+    }
+    const statement = isBeingSwept ? CARRIED_AFTER : LEFT_AFTER
+    for (let after = FIRST, more = true; more; ) {
+      const rows = yield* database.read((db) =>
+        db.query<AuditRow, [number, number, number]>(statement).all(after, cut, ROWS),
+      )
+      for (const row of rows) {
+        const fault = foundation.carry(row)
+        if (fault) return fault
+        seen(row.hash)
+      }
+      after = rows.at(-1)?.seq ?? after
+      more = rows.length === ROWS
+    }
+    return foundation.seal()
   })
 
   return { verify } satisfies AuditServiceShape

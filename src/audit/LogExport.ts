@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type AuditRow, ROWS_AFTER } from "../platform/audit.sql.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
+import { ARCHIVES, type ArchiveRow, CARRIED_AFTER, TOMBSTONES_AFTER, type Tombstone } from "./archive.sql.ts"
 import {
   BLOBS_BETWEEN,
   type BlobRow,
@@ -24,6 +25,17 @@ export interface RowsRead {
 }
 
 export interface LogExportShape {
+  /** Checkpoints, oldest first: behind the newest one's cut the chain goes on. */
+  readonly archives: Effect.Effect<readonly ArchiveRow[], DatabaseError>
+  /** What stays of archived entries behind an id; empty at the end. */
+  readonly tombstones: (after: number, limit: number) => Effect.Effect<readonly Tombstone[], DatabaseError>
+  /** Rows up to a checkpoint's cut that stayed, behind `after`, each followed by what it promises. */
+  readonly carried: (options: {
+    readonly after: number
+    readonly cut: number
+    readonly limit: number
+    readonly chainOnly: boolean
+  }) => Effect.Effect<RowsRead, DatabaseError>
   /** Up to `limit` rows after `seq` and not behind `until`, each followed by what it promises. */
   readonly rows: (options: {
     readonly after: number
@@ -66,17 +78,31 @@ const make = Effect.map(Database, (database): LogExportShape => {
     }
     return records
   }
+  const asRead = (db: Sqlite, rows: readonly AuditRow[], chainOnly: boolean): RowsRead => ({
+    records: chainOnly
+      ? rows.map((row): LogRecord => ({ kind: "row", row }))
+      : rows.flatMap((row) => withContents(db, row)),
+    last: rows.at(-1) ?? null,
+  })
   return {
+    archives: database.read((db) => db.query<ArchiveRow, []>(ARCHIVES).all()),
+    tombstones: (after, limit) =>
+      database.read((db) => db.query<Tombstone, [number, number]>(TOMBSTONES_AFTER).all(after, limit)),
+    carried: ({ after, cut, limit, chainOnly }) =>
+      database.read((db) =>
+        asRead(
+          db,
+          db.query<AuditRow, [number, number, number]>(CARRIED_AFTER).all(after, cut, limit),
+          chainOnly,
+        ),
+      ),
     rows: ({ after, until, limit, chainOnly }) =>
       database.read((db) => {
         const rows = db
           .query<AuditRow, [number, number]>(ROWS_AFTER)
           .all(after, limit)
           .filter(({ seq }) => seq <= until)
-        const records = chainOnly
-          ? rows.map((row): LogRecord => ({ kind: "row", row }))
-          : rows.flatMap((row) => withContents(db, row))
-        return { records, last: rows.at(-1) ?? null }
+        return asRead(db, rows, chainOnly)
       }),
     lastBlob: database.read((db) => db.query<{ last: number }, []>(LAST_BLOB).get()!.last),
     blobs: (after, until) =>

@@ -1,5 +1,8 @@
 import { sha256Hex } from "../domain/hash.ts"
+import type { AuditRow } from "../platform/audit.sql.ts"
+import type { ArchiveRow } from "./archive.sql.ts"
 import { unpackBlob } from "./BlobStore.ts"
+import { compareArchive, Foundation } from "./foundation.ts"
 import { type AuditFault, dataOf, faultAt, Ledger } from "./ledger.ts"
 import { decodeRecord, type Head, type LogRecord } from "./segment.ts"
 
@@ -14,6 +17,9 @@ export class LogReader {
   private hasher = new Bun.CryptoHasher("sha256")
   private isSegment = false
   private closed = true
+  /** Of a log that begins behind a checkpoint. */
+  private foundation: Foundation | null = null
+  private readonly checkpoints: ArchiveRow[] = []
 
   /** Begins the next file. Every file must end with its head. */
   begin(): AuditFault | null {
@@ -26,7 +32,17 @@ export class LogReader {
 
   /** At the end of all files. */
   end(): AuditFault | null {
-    return this.closed ? null : this.cut()
+    if (!this.closed) return this.cut()
+    for (const checkpoint of this.checkpoints) {
+      const fault = compareArchive(checkpoint, this.ledger)
+      if (fault) return fault
+    }
+    return null
+  }
+
+  /** The cut of the checkpoint it begins behind; 0 when it begins at the beginning. */
+  get archived(): number {
+    return this.checkpoints.at(-1)?.cut ?? 0
   }
 
   private cut(): AuditFault {
@@ -57,8 +73,19 @@ export class LogReader {
         return record.previous === ledger.head
           ? null
           : faultAt("head", at, `the segment after row ${ledger.seq} belongs to another log`)
+      case "archived":
+        if (ledger.seq > 0 || ledger.entries.length > 0)
+          return faultAt("gap", at, "a log begins anew behind a checkpoint")
+        this.checkpoints.push(record.archive)
+        this.foundation = new Foundation(record.archive, ledger)
+        return null
+      case "tombstone":
+        if (this.foundation === null)
+          return faultAt("archive", at, "an archived entry stands behind no checkpoint")
+        this.foundation.tombstone(record.entry)
+        return null
       case "row": {
-        const fault = ledger.take(record.row)
+        const fault = this.takeRow(record.row)
         if (fault) return fault
         const { entry_id, event } = record.row
         const data = dataOf(record.row.data)
@@ -86,6 +113,18 @@ export class LogReader {
     }
   }
 
+  private takeRow(row: AuditRow): AuditFault | null {
+    if (this.foundation !== null && row.seq <= this.foundation.archive.cut) return this.foundation.carry(row)
+    return this.seal() ?? this.ledger.take(row)
+  }
+
+  /** Behind the last row that stayed. */
+  private seal(): AuditFault | null {
+    const { foundation } = this
+    this.foundation = null
+    return foundation?.seal() ?? null
+  }
+
   private promise(what: string, hash: unknown): void {
     if (typeof hash === "string") this.promised.set(what, hash)
   }
@@ -107,6 +146,8 @@ export class LogReader {
 
   private close(head: Head): AuditFault | null {
     const { ledger } = this
+    const unsealed = this.seal()
+    if (unsealed) return unsealed
     const at = { seq: ledger.seq }
     if (head.sha256 !== this.hasher.digest("hex"))
       return faultAt("hash", at, `the file that ends with row ${ledger.seq} was changed after it was written`)

@@ -36,8 +36,11 @@ export const CHECKPOINTS_BETWEEN = `SELECT * FROM base_checkpoint WHERE audit_se
   ORDER BY audit_seq`
 export const PUT_CHECKPOINT = `INSERT OR IGNORE INTO base_checkpoint
     (tree, parent_tree, commit_id, manifest, complete, audit_seq) VALUES (?, ?, ?, ?, ?, ?)`
-export const LAST_LANDED_TREE = `SELECT json_extract(data, '$.result_tree') AS tree FROM audit
-  WHERE event = 'applied' ORDER BY seq DESC LIMIT 1`
+/** Behind a checkpoint the one it names, until something lands. */
+export const LAST_LANDED_TREE = `SELECT coalesce(
+    (SELECT json_extract(data, '$.result_tree') FROM audit
+      WHERE event = 'applied' AND seq > (SELECT coalesce(max(cut), 0) FROM archive) ORDER BY seq DESC LIMIT 1),
+    (SELECT tree FROM archive ORDER BY cut DESC LIMIT 1)) AS tree`
 export const LAST_BLOB = "SELECT coalesce(max(rowid), 0) AS last FROM blob"
 export const BLOBS_BETWEEN = `SELECT rowid AS number, hash, size, codec, data FROM blob
   WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ? + 0`

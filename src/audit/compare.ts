@@ -14,10 +14,17 @@ export const compareEntry = (
   row: StoredEntry,
   logged: LoggedEntry | undefined,
   dataOfRow: (seq: number) => string | undefined,
+  /** What is archived is still being taken out. */
+  isBeingSwept = false,
 ): AuditFault | null => {
   const { id } = row
   const fault = (code: AuditFault["code"], message: string) => faultAt(code, { entryId: id }, message)
   if (!logged) return fault("entry", `entry ${id} is in the queue, but not in the log`)
+  // Held against the checkpoint's digest before.
+  if (logged.isArchived === true)
+    return (row.body ?? row.receipt ?? row.approval_digest) === null || isBeingSwept
+      ? null
+      : fault("entry", `entry ${id} is archived, and something was put in its place`)
   if (row.state !== logged.state)
     return fault("entry", `entry ${id} is ${row.state} in the queue, but ${logged.state} in the log`)
   if (row.audit_seq !== logged.lastSeq)

@@ -23,6 +23,7 @@ export interface AuditFault {
     | "receipt"
     | "blob"
     | "base"
+    | "archive"
   readonly seq: number | null
   readonly entryId: number | null
   readonly message: string
@@ -42,6 +43,8 @@ export interface LoggedEntry {
   verifiedSeq: number
   appliedSeq: number
   lastSeq: number
+  /** Its rows are in an archive; it never changes again. */
+  readonly isArchived?: true
 }
 
 /** Events that record a person's decision; their data names the row of `approval`. */
@@ -56,6 +59,8 @@ export class Ledger {
   readonly entries: (LoggedEntry | undefined)[] = []
   /** By number of the approval: the row that recorded it. */
   readonly decisions = new Map<number, AuditRow>()
+  /** By cut: the row that recorded the checkpoint. */
+  readonly archives = new Map<number, AuditRow>()
 
   /** Takes the next row; the first one that does not follow from the rows before is a fault, and is not taken. */
   take(row: AuditRow): AuditFault | null {
@@ -93,17 +98,22 @@ export class Ledger {
         `the counts of row ${seq} (${row.event}) do not follow from the row before`,
       )
     if (id !== null) this.remember(row, id, known, to)
-    if (DECISIONS.has(row.event)) {
-      const { approval } = dataOf(row.data)
-      if (typeof approval === "number") this.decisions.set(approval, row)
-    }
+    this.note(row)
     this.seq = seq
     this.head = row.hash
     this.counts = counts
     return null
   }
 
-  private remember(
+  /** What a row says beside the state of its entry. */
+  note(row: AuditRow): void {
+    if (!DECISIONS.has(row.event) && row.event !== "archived") return
+    const { approval, cut } = dataOf(row.data)
+    if (row.event === "archived") this.archives.set(Number(cut), row)
+    else if (typeof approval === "number") this.decisions.set(approval, row)
+  }
+
+  remember(
     row: AuditRow,
     id: number,
     known: LoggedEntry | undefined,

@@ -1,10 +1,14 @@
 import type { AuditRow } from "../platform/audit.sql.ts"
 import { visibleJson } from "../platform/sanitize.ts"
+import type { ArchiveRow, Tombstone } from "./archive.sql.ts"
 import type { BlobRow, CheckpointRow, EffectRow } from "./blob.sql.ts"
 
 /** One line of an export or a shipped segment. */
 export type LogRecord =
   | { readonly kind: "segment"; readonly version: 1; readonly after: number; readonly previous: string }
+  /** A log that begins behind a checkpoint begins with these: its checkpoints, its archived entries, and what stayed. */
+  | { readonly kind: "archived"; readonly archive: ArchiveRow }
+  | { readonly kind: "tombstone"; readonly entry: Tombstone }
   | { readonly kind: "row"; readonly row: AuditRow }
   | { readonly kind: "cast"; readonly entry: number; readonly body: string }
   | { readonly kind: "receipt"; readonly entry: number; readonly body: string }
@@ -34,6 +38,8 @@ export const encodeRecord = (record: LogRecord): string =>
 
 const KINDS: ReadonlySet<unknown> = new Set([
   "segment",
+  "archived",
+  "tombstone",
   "row",
   "cast",
   "receipt",
@@ -51,6 +57,8 @@ export const decodeRecord = (line: string): LogRecord | null => {
     if (value.kind === "blob")
       value.blob.data = new Uint8Array(Buffer.from(String(value.blob.data), "base64"))
     if (value.kind === "row" && typeof value.row?.data !== "string") return null
+    if (value.kind === "archived" && typeof value.archive?.cut !== "number") return null
+    if (value.kind === "tombstone" && typeof value.entry?.id !== "number") return null
     return value as LogRecord
   } catch {
     return null

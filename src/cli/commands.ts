@@ -135,6 +135,10 @@ export const COMMANDS: CommandTable = {
     summary: "Sweep old decided entries; log and receipts stay",
     load: () => import("./commands/cleanup.ts"),
   },
+  archive: {
+    summary: "Move what is decided and old out of the queue, into a checked archive",
+    load: () => import("./commands/archive.ts"),
+  },
   backup: {
     summary: "Copy the queue while it is in use, and check the copy",
     load: () => import("./commands/backup.ts"),

@@ -3,6 +3,7 @@ import type { ApprovalOutdated, ApprovalRefused } from "../approval/errors.ts"
 import type { BlobCorrupt } from "../audit/BlobStore.ts"
 import type { MaterializeError } from "../candidate/CandidateService.ts"
 import type { ProposeFailed } from "../intake/history.ts"
+import type { ArchiveRefused } from "../operations/archive-errors.ts"
 import type { NeedsYes } from "../operations/config.ts"
 import type { UnknownId, WrongState } from "../operations/errors.ts"
 import type { ReplayFailed } from "../operations/replay-tree.ts"
@@ -27,6 +28,7 @@ import { Exit, type ExitCode } from "./exit-codes.ts"
 
 /** Every typed error a command can end with. */
 export type AppError =
+  | ArchiveRefused
   | ApprovalOutdated
   | ApprovalRefused
   | DatabaseError
@@ -97,6 +99,12 @@ const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
 
 /** The one table from typed errors to code, hint and exit code. A new error without a row does not compile. */
 const TABLE: Table = {
+  ArchiveRefused: ({ reason, hint }) => ({
+    code: `archive_${reason}`,
+    hint,
+    exit: reason === "inside" ? Exit.usage : reason === "changed" ? Exit.tryLater : Exit.failed,
+    retryable: reason === "changed",
+  }),
   NeedsYes: () => ({ code: "needs_yes", hint: "add --yes", exit: Exit.usage }),
   SettingsInvalid: ({ problems }) => ({
     code: "setting_invalid",

@@ -82,6 +82,7 @@ export const verifyFiles = Effect.fn("operations.verifyFiles")(function* (
       )
   return {
     rows: ledger.seq,
+    archived: reader.archived,
     casts,
     blobs,
     files: files.length,

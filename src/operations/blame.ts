@@ -8,6 +8,7 @@ import type { EntryRow } from "../queue/queue.sql.ts"
 import { receiptOf, resolveId } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
 import { currentBase } from "../worker/base.ts"
+import { type ArchivePlace, archiveOf } from "./archived.ts"
 import { WrongState } from "./errors.ts"
 import { RUNS_OF_TASK } from "./landed.sql.ts"
 
@@ -35,6 +36,8 @@ export interface Blame {
     readonly agent: string
     readonly intent: string | null
     readonly landed_at: string | null
+    /** Only of an archived entry: where what is not said here is. */
+    readonly archive?: ArchivePlace
     readonly flags: readonly string[]
     readonly prompt: Prompt | null
     readonly approvals: Receipt["approvals"]
@@ -104,13 +107,15 @@ const landingOf = Effect.fn("operations.landingOf")(function* (commit: string) {
     if (row === null) return null
     const receipt = receiptOf(db, row.id)
     const cast = payloadOf(db, row.id)
+    const place = archiveOf(db, row)
     return {
       id: row.id,
       task_id: row.task_id,
       request_id: row.request_id,
       agent: row.agent,
       intent: cast?.change_request.metadata.intent ?? null,
-      landed_at: receipt?.landed_at ?? null,
+      landed_at: receipt?.landed_at ?? (row.archived === null ? null : toTimestamp(row.updated_at)),
+      ...(place !== null && { archive: place }),
       flags: receipt?.flags ?? [],
       prompt: promptOf(db, row),
       approvals: receipt?.approvals ?? [],
@@ -134,7 +139,8 @@ interface RunRow {
 /** The run that answered, as far as prompts were stored. */
 const promptOf = (db: Parameters<typeof receiptOf>[0], row: EntryRow): Prompt | null => {
   const runs = db.query<RunRow, [string]>(RUNS_OF_TASK).all(row.task_id)
-  const before = runs.filter((run) => run.started_at <= row.created_at)
+  // An empty one was swept, or archived with its entry.
+  const before = runs.filter((run) => run.started_at <= row.created_at && run.prompt !== "")
   const run = before.find(({ outcome }) => outcome === "answered") ?? before[0]
   return run === undefined
     ? null

@@ -13,6 +13,7 @@ import type { EntryRow } from "../queue/queue.sql.ts"
 import { receiptOf } from "../queue/read.ts"
 import { currentBase } from "../worker/base.ts"
 import { considerBatch, planOn } from "../worker/consider.ts"
+import { refuseArchived } from "./archived.ts"
 import { PUT_CHECKOUT } from "./checkout.sql.ts"
 import { findEntries } from "./entries.ts"
 import { WrongState } from "./errors.ts"
@@ -75,6 +76,7 @@ export const oneEntry = Effect.fn("operations.oneEntry")(function* (id: string) 
 
 const treeOf = Effect.fn("operations.entryTree")(function* (row: EntryRow) {
   const queue = yield* QueueService
+  yield* refuseArchived(row)
   if (row.state === "applied") {
     const receipt = yield* queue.read((db) => receiptOf(db, row.id))
     if (receipt !== null)

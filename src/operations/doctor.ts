@@ -13,6 +13,7 @@ import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { TelemetryService } from "../telemetry/TelemetryService.ts"
 import { type Base, currentBase } from "../worker/base.ts"
+import { archiveChecks } from "./doctor-archive.ts"
 import { databaseChecks, schemaCheck, unusable, walSizeCheck } from "./doctor-database.ts"
 import { type Diagnosis, diagnosisOf, healthy } from "./doctor-finding.ts"
 import { mendAll } from "./doctor-fix.ts"
@@ -188,6 +189,7 @@ export const doctor = Effect.fn("operations.doctor")(function* (options: DoctorO
             Effect.all([
               surviving("structure", structure(options.full)),
               surviving("queue", standing),
+              surviving("archive", archiveChecks(options.full)),
               ...(options.full ? [surviving("audit", auditCheck)] : []),
             ]),
             (checks) => checks.flat(),

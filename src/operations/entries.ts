@@ -22,6 +22,7 @@ import {
   verificationOf,
 } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
+import { type ArchivePlace, archiveOf, refuseArchived } from "./archived.ts"
 import { UnknownId } from "./errors.ts"
 
 /** An entry as listings and `--format json` show it. Times are RFC 3339. */
@@ -45,6 +46,8 @@ export interface EntryView {
   readonly blocked_by: readonly number[]
   readonly supersedes: number | null
   readonly commit: string | null
+  /** Only of an archived entry: its change and its proofs are not here. */
+  readonly archived?: true
 }
 
 export const viewOf = (
@@ -73,7 +76,8 @@ export const viewOf = (
   reason: row.reason,
   blocked_by: blockedBy,
   supersedes: row.supersedes,
-  commit: receipt?.commit ?? null,
+  commit: receipt?.commit ?? row.landed_commit,
+  ...(row.archived !== null && { archived: true as const }),
 })
 
 export interface EntryPage {
@@ -134,6 +138,8 @@ export interface EntryDetail {
   readonly approvals: readonly ApprovalView[]
   readonly failure: FailureReport | null
   readonly receipt: Receipt | null
+  /** Only of an archived entry: where the rest is. */
+  readonly archive?: ArchivePlace
 }
 
 export const showEntry = Effect.fn("operations.show")(function* (id: string) {
@@ -144,6 +150,7 @@ export const showEntry = Effect.fn("operations.show")(function* (id: string) {
     const cast = payloadOf(db, entry.id)
     const receipt = receiptOf(db, entry.id)
     const verification = verificationOf(db, entry.id)
+    const place = archiveOf(db, entry)
     return {
       entry: viewOf(
         entry,
@@ -173,6 +180,7 @@ export const showEntry = Effect.fn("operations.show")(function* (id: string) {
       })),
       failure: failureReport(db, entry.id) ?? conflictReport(db, entry),
       receipt,
+      ...(place !== null && { archive: place }),
     }
   })
 })
@@ -214,6 +222,7 @@ export const history = Effect.fn("operations.history")(function* (options: {
     )
   }
   const rows = yield* findEntries(options.id)
+  if (rows.every((row) => row.archived !== null)) yield* refuseArchived(rows[0]!)
   return yield* queue.read((db) =>
     rows
       .flatMap((row) => historyOf(db, row))

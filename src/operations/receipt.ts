@@ -4,15 +4,17 @@ import { Receipt } from "../domain/receipt.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import { receiptOf } from "../queue/read.ts"
+import { refuseArchived } from "./archived.ts"
 import { findEntries } from "./entries.ts"
 import { WrongState } from "./errors.ts"
 
 /** The landed entries an id speaks of, in landing order; fails with `UnknownId` or, when none has landed, `WrongState`. */
 export const landedEntries = Effect.fn("operations.landedEntries")(function* (id: string) {
   const rows = yield* findEntries(id)
-  const landed = rows.filter((row) => row.state === "applied")
-  if (landed.length > 0) return { landed, unlanded: rows.filter((row) => row.state !== "applied") }
+  const landed = rows.filter((row) => row.state === "applied" && row.archived === null)
+  if (landed.length > 0) return { landed, unlanded: rows.filter((row) => !landed.includes(row)) }
   const [first] = rows as [EntryRow]
+  yield* refuseArchived(rows.find((row) => row.state === "applied") ?? first)
   return yield* new WrongState({
     what: rows.length === 1 ? `entry ${first.id}` : `every entry of ${id}`,
     state: rows.length === 1 ? `${first.state}: it has not landed` : "without a landing",

@@ -1,6 +1,14 @@
 import type { Database as Sqlite } from "bun:sqlite"
+import {
+  type ArchiveRow,
+  INSERT_ARCHIVE,
+  INSERT_TOMBSTONE,
+  TOMBSTONE,
+  type Tombstone,
+} from "../audit/archive.sql.ts"
 import { putBlobs } from "../audit/BlobStore.ts"
 import { PUT_CHECKPOINT, PUT_EFFECT } from "../audit/blob.sql.ts"
+import { Foundation } from "../audit/foundation.ts"
 import { type AuditFault, dataOf, faultAt, Ledger } from "../audit/ledger.ts"
 import type { LogRecord } from "../audit/segment.ts"
 import { type CastPayload, expiresAt } from "../domain/cast.ts"
@@ -57,12 +65,23 @@ const DECIDING = new Set(["approved", "approval_recorded", "rejected"])
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
 const number = (value: unknown): number | null => (typeof value === "number" ? value : null)
 
+const insertArchive = (db: Sqlite, archive: ArchiveRow): void => {
+  const { cut, head, counts, tree, entries, entries_sha256, carried_sha256, blobs } = archive
+  const digests: Values = [cut, head, counts, tree, entries, entries_sha256, carried_sha256, blobs]
+  const { folder, file, sha256, at, actor, audit_seq } = archive
+  // Nothing of it ever came here.
+  db.query(INSERT_ARCHIVE).run(...digests, folder, file, sha256, at, actor, audit_seq, 1)
+}
+
 /** Builds a queue anew from the records of its log, in the database of a fresh workspace. */
 export class QueueReplay {
   readonly ledger = new Ledger()
   landings = 0
   private readonly traces = new Map<number, Traces>()
-  private readonly generations = new Map<string, number>()
+  /** By task and payload: its generations so far, by the entry that is each. */
+  private readonly generations = new Map<string, Map<number, number>>()
+  /** Of a log that begins behind a checkpoint, until its chain goes on. */
+  private foundation: Foundation | null = null
   private readonly until: number
 
   /** Rows behind `until` are left out, with what belongs to them. */
@@ -86,9 +105,17 @@ export class QueueReplay {
 
   private takeOne(db: Sqlite, record: LogRecord): AuditFault | null {
     switch (record.kind) {
+      case "archived":
+        this.foundation = new Foundation(record.archive, this.ledger)
+        insertArchive(db, record.archive)
+        return null
+      case "tombstone":
+        this.foundation?.tombstone(record.entry)
+        this.takeTombstone(db, record.entry)
+        return null
       case "row": {
         if (record.row.seq > this.until) return null
-        const fault = this.ledger.take(record.row)
+        const fault = this.follow(record.row)
         if (fault) return fault
         this.takeRow(db, record.row)
         return null
@@ -116,6 +143,29 @@ export class QueueReplay {
       case "head":
         return null
     }
+  }
+
+  private follow(row: AuditRow): AuditFault | null {
+    if (this.foundation !== null && row.seq <= this.foundation.archive.cut) return this.foundation.carry(row)
+    return this.seal() ?? this.ledger.take(row)
+  }
+
+  private seal(): AuditFault | null {
+    const { foundation } = this
+    this.foundation = null
+    return foundation?.seal() ?? null
+  }
+
+  private takeTombstone(db: Sqlite, row: Tombstone): void {
+    this.generationsOf(row).set(row.id, Number(row.generation))
+    db.query(INSERT_TOMBSTONE).run(...TOMBSTONE.map((column) => row[column]))
+  }
+
+  private generationsOf({ task_id, payload_hash }: Record<string, unknown>): Map<number, number> {
+    const key = `${task_id} ${payload_hash}`
+    const known = this.generations.get(key) ?? new Map<number, number>()
+    this.generations.set(key, known)
+    return known
   }
 
   private takeRow(db: Sqlite, row: AuditRow): void {
@@ -169,9 +219,10 @@ export class QueueReplay {
 
   private enqueue(db: Sqlite, id: number, row: AuditRow, data: Readonly<Record<string, unknown>>): void {
     const { cast_id, checksum, task_id, agent, payload_hash, priority } = data as Record<string, string>
-    const key = `${task_id} ${payload_hash}`
-    const generation = (this.generations.get(key) ?? 0) + 1
-    this.generations.set(key, generation)
+    const known = this.generationsOf(data)
+    // Later ones of the same payload may have been archived before it.
+    const generation = Math.max(0, ...[...known].flatMap(([other, which]) => (other < id ? [which] : []))) + 1
+    known.set(id, generation)
     const rank = row.at - Number(priority) * AGING_MS
     const values = [id, cast_id, checksum, task_id, agent, payload_hash, generation, Number(priority), rank]
     db.query(INSERT_REPLAYED).run(...(values as Values), row.at, row.at, row.seq)
@@ -240,7 +291,9 @@ export class QueueReplay {
   }
 
   /** The states that the last row left, once all records were taken. */
-  finish(db: Sqlite): void {
+  finish(db: Sqlite): AuditFault | null {
+    const fault = this.seal()
+    if (fault) return fault
     for (const [id, traces] of this.traces) {
       const { state, lastSeq } = this.ledger.entries[id]!
       const held = state === "in_progress" || state === "committing"
@@ -267,5 +320,6 @@ export class QueueReplay {
         if (on !== undefined && on !== id) db.query(PUT_DEPENDENCY).run(id, on)
       }
     db.query(COUNT_BLOCKERS).run()
+    return null
   }
 }

@@ -26,7 +26,7 @@ export const SUBMISSION_OF_TASK = `SELECT id FROM entry WHERE task_id = ?
   ORDER BY state NOT IN ('conflict', 'failed', 'cancelled') DESC, id DESC LIMIT 1`
 export const COUNT_BLOCKERS = `UPDATE entry SET blockers = (
     SELECT count(*) FROM entry_dependency d JOIN entry o ON o.id = d.on_entry
-    WHERE d.entry_id = entry.id AND o.state != 'applied')`
+    WHERE d.entry_id = entry.id AND o.state != 'applied') WHERE archived IS NULL`
 /** What moved the tree, in order. */
 export const TREE_STEPS = `SELECT seq, event, entry_id FROM audit
   WHERE event IN ('applied', 'base_adopted') AND seq > ? ORDER BY seq LIMIT ? + 0`

@@ -19,6 +19,8 @@ import { Operator } from "../platform/Operator.ts"
 import { makeStateFolders, WorkspaceFiles } from "../platform/WorkspaceFiles.ts"
 import { commitOf } from "../worker/commit.ts"
 import { logFiles, readLogFiles } from "./audit-files.ts"
+import { WrongState } from "./errors.ts"
+import { logBeginning, logBegins } from "./log-beginning.ts"
 import { QUEUE_ROWS } from "./replay.sql.ts"
 import { QueueReplay } from "./replay-queue.ts"
 import { ReplayFailed, TreeReplay } from "./replay-tree.ts"
@@ -58,6 +60,16 @@ const BRANCH = "refs/heads/main"
 export const replay = Effect.fn("operations.replay")(function* (options: ReplayOptions) {
   const { from } = options
   const files = from === undefined ? null : yield* logFiles(from)
+  if (from === undefined && options.until !== undefined) {
+    const begins = yield* logBegins()
+    if (options.until < begins.seq)
+      return yield* new WrongState({
+        what: `row ${options.until}`,
+        state: `archived: the log here begins behind row ${begins.seq}`,
+        advice:
+          "hyperion replay --from FOLDER --until SEQ, with the folder of the archive (hyperion doctor names it)",
+      })
+  }
   const folder = yield* emptyFolder(options.to)
   yield* makeStateFolders(`${folder}/.hyperion`)
   const file = `${folder}/.hyperion/hyperion.db`
@@ -71,8 +83,12 @@ export const replay = Effect.fn("operations.replay")(function* (options: ReplayO
   const queue = new QueueReplay(options.until ?? Number.MAX_SAFE_INTEGER)
   const take = (records: readonly LogRecord[]) => database.write((db) => queue.take(db, records))
   const fault = yield* files === null ? takeDatabase(queue, take) : takeFiles(files, queue, take)
-  if (fault !== null) return yield* new ReplayFailed({ seq: queue.ledger.seq + 1, detail: fault.message })
-  yield* database.write((db) => queue.finish(db), { durable: true })
+  const unfinished = fault ?? (yield* database.write((db) => queue.finish(db), { durable: true }))
+  if (unfinished !== null)
+    return yield* new ReplayFailed({
+      seq: unfinished.seq ?? queue.ledger.seq + 1,
+      detail: unfinished.message,
+    })
   const trees = yield* Effect.provideService(
     Effect.provideService(replayTrees(folder), Database, database),
     BlobStore,
@@ -99,10 +115,19 @@ type Take = (records: readonly LogRecord[]) => ReturnType<Database["Type"]["writ
 
 const takeDatabase = Effect.fn("operations.replayDatabase")(function* (queue: QueueReplay, take: Take) {
   const log = yield* LogExport
+  const begins = yield* logBegins()
+  let refused: AuditFault | null = null
+  yield* logBeginning(begins, false, (records) =>
+    Effect.map(take(records), (found) => {
+      refused = found as AuditFault | null
+      return refused === null
+    }),
+  )
+  if (refused !== null) return refused
   for (;;) {
     const until = Number.MAX_SAFE_INTEGER
     const { records, last } = yield* log.rows({
-      after: queue.ledger.seq,
+      after: Math.max(queue.ledger.seq, begins.seq),
       until,
       limit: RECORDS,
       chainOnly: false,

@@ -1,6 +1,7 @@
 import type { Database as Sqlite } from "bun:sqlite"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { newestArchive } from "../audit/archiving.ts"
 import type { GuardResult } from "../domain/guard.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import { payloadOf } from "../queue/lease.ts"
@@ -75,6 +76,8 @@ export interface Report {
   readonly decisions: readonly ToldDecision[]
   /** Lists hold as many as were asked for; totals count all of them. */
   readonly complete: boolean
+  /** Only when it began earlier than the log here does: what happened up to this row is in the archive. */
+  readonly archived_until?: number
 }
 
 const STEPS = 2_000
@@ -178,6 +181,9 @@ export const report = Effect.fn("operations.report")(function* (since: Millis, l
   const until = yield* Clock.currentTimeMillis
   const tally = new Tally()
   let after = (yield* queue.read((db) => positionAt(db, since))).seq
+  const cut = (yield* queue.read(newestArchive))?.cut ?? 0
+  const begunEarlier = after < cut
+  after = Math.max(after, cut)
   for (let more = true; more; ) {
     const from = after
     const rows = yield* queue.read((db) => db.query<StepRow, [number, number]>(STEPS_AFTER).all(from, STEPS))
@@ -235,6 +241,7 @@ export const report = Effect.fn("operations.report")(function* (since: Millis, l
     landed,
     not_landed: notLanded,
     decisions: tally.decisions.slice(0, limit),
-    complete: Math.max(landings.length, failures.length, tally.decisions.length) <= limit,
+    complete: Math.max(landings.length, failures.length, tally.decisions.length) <= limit && !begunEarlier,
+    ...(begunEarlier && { archived_until: cut }),
   } satisfies Report
 })

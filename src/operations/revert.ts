@@ -59,7 +59,10 @@ export const revert = Effect.fn("operations.revert")(function* (
   options: { readonly dryRun: boolean },
 ) {
   const { rows, unlanded } = yield* targetsOf(target)
-  const skipped = unlanded.map((row) => ({ entry_id: row.id, reason: `not landed: it is ${row.state}` }))
+  const skipped = unlanded.map((row) => ({
+    entry_id: row.id,
+    reason: row.archived === null ? `not landed: it is ${row.state}` : "archived: hyperion why says where",
+  }))
   const targets: Target[] = []
   for (const row of rows) {
     const [receipt] = yield* receipts(String(row.id))

@@ -6,6 +6,7 @@ import { GENESIS_HASH } from "../domain/audit.ts"
 import { AUDIT_ROW, type AuditRow } from "../platform/audit.sql.ts"
 import { type LineFile, namesIn, newLineFile, openLineReader } from "../platform/segment-files.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import { type Beginning, logBeginning, logBegins } from "./log-beginning.ts"
 
 /** The folder holds segments that do not continue into this log. Nothing was written. */
 export class SegmentsForeign extends Data.TaggedError("SegmentsForeign")<{
@@ -29,8 +30,14 @@ export const exportLog = Effect.fn("operations.exportLog")(function* (write: (li
     hasher.update(text).update("\n")
     write(text)
   }
-  let seq = 0
-  let hash: string = GENESIS_HASH
+  const begins = yield* logBegins()
+  yield* logBeginning(begins, true, (records) =>
+    Effect.sync(() => {
+      for (const record of records) line(encodeRecord(record))
+      return true
+    }),
+  )
+  let { seq, hash } = begins
   for (;;) {
     const { records, last } = yield* log.rows({
       after: seq,
@@ -58,8 +65,15 @@ export const shipLog = Effect.fn("operations.shipLog")(function* (folder: string
   const queue = yield* QueueService
   const segments: { file: string; from: number; to: number }[] = []
   let head = yield* shippedHead(folder)
+  const begins = yield* logBegins()
+  if (head.seq > 0 && head.seq < begins.seq)
+    return yield* new SegmentsForeign({
+      folder,
+      detail: `they end with row ${head.seq}, and this log is archived up to row ${begins.seq}`,
+    })
   const known = yield* queue.read((db) => db.query<AuditRow, [number]>(AUDIT_ROW).get(head.seq))
-  if (head.seq > 0 && known?.hash !== head.hash)
+  const isCut = head.seq === begins.seq && head.hash === begins.hash
+  if (head.seq > 0 && !isCut && known?.hash !== head.hash)
     return yield* new SegmentsForeign({
       folder,
       detail:
@@ -67,6 +81,11 @@ export const shipLog = Effect.fn("operations.shipLog")(function* (folder: string
           ? `they end with row ${head.seq}, which this log does not have`
           : `row ${head.seq} is another one here`,
     })
+  if (head.seq === 0 && begins.seq > 0) {
+    const first = yield* Effect.scoped(writeBeginning(folder, begins))
+    segments.push({ file: first.file, from: 1, to: first.head.seq })
+    head = first.head
+  }
   for (;;) {
     const next = yield* Effect.scoped(writeSegment(folder, head))
     if (next === null) break
@@ -95,6 +114,20 @@ const lastLine = Effect.fn("operations.lastLine")(function* (file: string) {
   return last
 })
 
+/** The first segment of a folder for a log that begins behind a checkpoint. */
+const writeBeginning = Effect.fn("operations.writeBeginning")(function* (folder: string, begins: Beginning) {
+  const file = `${folder}/${segmentName(1, begins.seq)}`
+  const lines = yield* newLineFile(file)
+  lines.line(encodeRecord({ kind: "segment", version: 1, after: 0, previous: GENESIS_HASH }))
+  yield* logBeginning(begins, false, (records) =>
+    Effect.sync(() => {
+      for (const record of records) lines.line(encodeRecord(record))
+      return true
+    }),
+  )
+  return { file, head: yield* finishSegment(lines, 0, begins) }
+})
+
 const writeSegment = Effect.fn("operations.writeSegment")(function* (folder: string, head: Head) {
   const log = yield* LogExport
   const rows: string[] = []
@@ -115,11 +148,20 @@ const writeSegment = Effect.fn("operations.writeSegment")(function* (folder: str
   const lines = yield* newLineFile(file)
   lines.line(encodeRecord({ kind: "segment", version: 1, after: head.seq, previous: head.hash }))
   for (const row of rows) lines.line(row)
-  const blobs = yield* writeBlobs(lines, head.blobs)
-  const closing: Head = { kind: "head", seq: last.seq, hash: last.hash, blobs, sha256: lines.sha256() }
+  return { file, head: yield* finishSegment(lines, head.blobs, last) }
+})
+
+/** The contents that came since, then the head. */
+const finishSegment = Effect.fn("operations.finishSegment")(function* (
+  lines: LineFile,
+  blobsBefore: number,
+  { seq, hash }: Beginning,
+) {
+  const blobs = yield* writeBlobs(lines, blobsBefore)
+  const closing: Head = { kind: "head", seq, hash, blobs, sha256: lines.sha256() }
   lines.line(encodeRecord(closing))
   yield* lines.finish
-  return { file, head: closing }
+  return closing
 })
 
 /** Those that came since the segment before: what this one's rows speak of is among them or was shipped. */

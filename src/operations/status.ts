@@ -97,7 +97,10 @@ export const status = Effect.fn("operations.status")(function* () {
         : yield* queue.read((db) => ({
             entry_id: found.lastLanding!.entry_id,
             task_id: entryRow(db, found.lastLanding!.entry_id)?.task_id ?? null,
-            commit: receiptOf(db, found.lastLanding!.entry_id)?.commit ?? null,
+            commit:
+              receiptOf(db, found.lastLanding!.entry_id)?.commit ??
+              entryRow(db, found.lastLanding!.entry_id)?.landed_commit ??
+              null,
             at: toTimestamp(found.lastLanding!.at),
           })),
     freeze: freeze && { by: freeze.actor, reason: freeze.reason, since: toTimestamp(freeze.at) },

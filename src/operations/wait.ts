@@ -107,7 +107,7 @@ const passedThrough = (db: Db, row: EntryRow, state: EntryState, since: number):
 
 const waitedOf = (db: Db, row: EntryRow, reached: boolean): Waited => {
   const report = row.state === "failed" ? failureReport(db, row.id) : conflictReport(db, row)
-  const commit = row.state === "applied" ? (receiptOf(db, row.id)?.commit ?? null) : null
+  const commit = row.state === "applied" ? (receiptOf(db, row.id)?.commit ?? row.landed_commit) : null
   return {
     entry_id: row.id,
     task_id: row.task_id,

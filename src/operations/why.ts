@@ -16,6 +16,7 @@ import {
   resolveId,
   verificationOf,
 } from "../queue/read.ts"
+import { type ArchivePlace, archiveOf, readArchive } from "./archived.ts"
 import { findEntries } from "./entries.ts"
 
 /** Why an entry is where it is: a stable code, one line, what proves it, and the command that comes next. */
@@ -83,6 +84,8 @@ const linesOf = (evidence: readonly string[]): readonly string[] =>
   evidence.flatMap((text) => text.split("\n")).filter((line) => line.trim() !== "")
 
 const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
+  const place = archiveOf(db, row)
+  if (place !== null) return whyArchived(row, place)
   switch (row.state) {
     case "pending":
       return whyPending(db, row)
@@ -170,6 +173,20 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
         next: heir === undefined ? null : `hyperion why ${heir}`,
       }
     }
+  }
+}
+
+const whyArchived = (row: EntryRow, place: ArchivePlace): Said => {
+  const at = toTimestamp(row.updated_at)
+  const outcome = row.state === "applied" ? `landed at ${at}` : `${row.state} since ${at}`
+  return {
+    code: "archived",
+    message: `${outcome}; it is in the archive ${place.folder}/${place.file}`,
+    evidence: [
+      ...(row.landed_commit === null ? [] : [`commit ${row.landed_commit}`]),
+      ...(row.reason === null ? [] : [row.reason]),
+    ],
+    next: readArchive(place),
   }
 }
 

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { FORGET_RED } from "../guard/guard-memory.sql.ts"
 import { Operator } from "../platform/Operator.ts"
 import { QueueService } from "../queue/QueueService.ts"
+import { refuseArchived } from "./archived.ts"
 import { findEntries } from "./entries.ts"
 import { WrongState } from "./errors.ts"
 
@@ -33,6 +34,7 @@ export const requeueEntries = Effect.fn("operations.requeue")(function* (id: str
   // First: a worker may take one of them at once.
   if (rows.some(({ state }) => state === "failed")) yield* queue.transact((db) => db.query(FORGET_RED).run())
   for (const row of rows) if (yield* queue.requeue(row.id, reason, actor)) requeued.push(row.id)
+  if (requeued.length === 0) yield* refuseArchived(rows[0]!)
   if (requeued.length === 0)
     return yield* new WrongState({
       what: `entry ${rows[0]!.id}`,

@@ -12,8 +12,15 @@ import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
 import migration0002 from "./migrations/0002_blobs.sql" with { type: "text" }
 import migration0003 from "./migrations/0003_held.sql" with { type: "text" }
 import migration0004 from "./migrations/0004_awaiting.sql" with { type: "text" }
+import migration0006 from "./migrations/0006_archive.sql" with { type: "text" }
 
-const MIGRATIONS: readonly string[] = [migration0001, migration0002, migration0003, migration0004]
+const MIGRATIONS: readonly string[] = [
+  migration0001,
+  migration0002,
+  migration0003,
+  migration0004,
+  migration0006,
+]
 export const SCHEMA_VERSION = MIGRATIONS.length
 /** "HYPR": tells our database from any other SQLite file. */
 const APPLICATION_ID = 0x48595052

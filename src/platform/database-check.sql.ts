@@ -21,6 +21,8 @@ export interface DatabaseSettings {
 export const CHECKPOINT_PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)"
 /** Also shortens the file, when nobody reads from it. */
 export const CHECKPOINT_TRUNCATE = "PRAGMA wal_checkpoint(TRUNCATE)"
+/** Copies what is left into a file without free pages. */
+export const VACUUM = "VACUUM"
 /** In SQLite's own order. */
 export interface CheckpointResult {
   readonly busy: number

@@ -46,14 +46,22 @@ export const newLineFile = (path: string) =>
     ),
     ({ temporary, fd }): LineFile => {
       const hasher = new Bun.CryptoHasher("sha256")
+      // A full disk: said at the end, so that a line can be written from anywhere.
+      let failure: unknown = null
       return {
         line: (text) => {
+          if (failure !== null) return
           const bytes = Buffer.from(`${text}\n`)
           hasher.update(bytes)
-          for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at)
+          try {
+            for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at)
+          } catch (error) {
+            failure = error
+          }
         },
         sha256: () => hasher.copy().digest("hex"),
         finish: attempt("write", path, () => {
+          if (failure !== null) throw failure
           fsyncSync(fd)
           linkSync(temporary, path)
           const folder = openSync(dirname(path), "r")

@@ -143,7 +143,7 @@ const enqueueOne = (
       (isLive(row.state) ||
         (row.state === "applied" &&
           row.updated_at + options.dedupWindowMs > options.at &&
-          payloadBytes(db, row.id) !== null)),
+          (row.archived !== null || payloadBytes(db, row.id) !== null))),
   )
   if (standing) {
     db.query(COUNT_UP).run("dedup_hits", 1)

@@ -29,6 +29,10 @@ export interface EntryRow {
   readonly reason: string | null
   readonly supersedes: number | null
   readonly audit_seq: number
+  /** Cut of the checkpoint it went into an archive with; null while it is all here. */
+  readonly archived: number | null
+  /** Of an archived landing. */
+  readonly landed_commit: string | null
 }
 
 // `LIMIT ? + 0`: the planner peeks at a bare `LIMIT ?`, so SQLite compiles such a statement again at every run (measured:
@@ -151,8 +155,9 @@ export const LAST_ID = "SELECT coalesce(max(id), 0) AS id FROM entry"
 export const IDS_BY_CAST = "SELECT id FROM entry WHERE cast_id = ?"
 export const IDS_BY_TASK = "SELECT id FROM entry WHERE task_id = ?"
 export const IDS_BY_REQUEST = "SELECT id FROM entry WHERE request_id = ?"
-export const IDS_BY_COMMIT =
-  "SELECT entry_id AS id FROM receipt WHERE commit_id >= ?1 AND commit_id < ?1 || 'g'"
+export const IDS_BY_COMMIT = `SELECT entry_id AS id FROM receipt WHERE commit_id >= ?1 AND commit_id < ?1 || 'g'
+  UNION ALL SELECT id FROM entry WHERE landed_commit >= ?1 AND landed_commit < ?1 || 'g'
+    AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.entry_id = entry.id)`
 export const RECEIPT = "SELECT body FROM receipt WHERE entry_id = ?"
 export const AHEAD_OF = `SELECT count(*) AS n FROM entry
   WHERE state = 'pending' AND blockers = 0 AND held = 0 AND (rank, id) < (?1, ?2)`

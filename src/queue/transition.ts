@@ -129,7 +129,7 @@ export const note = (
  */
 export const noteLost = (db: Database, audit: AuditAppender, lease: Lease, refused: string): void => {
   const row = entryRow(db, lease.entry.id)
-  if (!row) return
+  if (!row || row.archived !== null) return
   const newest = db.query<{ event: string; data: string }, [number]>(AUDIT_ROW).get(row.audit_seq)
   if (newest?.event === "lease_lost" && JSON.parse(newest.data).token === lease.token) return
   note(db, audit, row, "lease_lost", {

@@ -6,6 +6,7 @@ import {
   CHECKPOINT,
   type CheckpointRow,
   DROP_EFFECTS,
+  HAS_BLOB,
   LAST_LANDED_TREE,
   PUT_CHECKPOINT,
   PUT_EFFECT,
@@ -39,6 +40,8 @@ interface Checkpoint {
 export interface Evidence {
   readonly effects: readonly { readonly entryId: number; readonly effects: readonly FileEffect[] }[]
   readonly blobs: readonly BlobRow[]
+  /** What was stored already when it was looked at, by SHA-256. */
+  readonly stored: ReadonlyMap<string, Uint8Array>
   /** The base, when it is not what the landing before left. */
   readonly checkpoint: Checkpoint | null
 }
@@ -58,10 +61,13 @@ export const gatherEvidence = Effect.fn("worker.gatherEvidence")(function* (
       if (bytes !== null) contents.set(one.patch_hash, bytes)
     }
   }
+  const packed = yield* store.pack(contents)
+  for (const { hash } of packed) contents.delete(hash)
   const adopted = yield* adoptedBase(base)
   return {
     effects: entries.map(({ change, lease }) => ({ entryId: lease.entry.id, effects: change.effects })),
-    blobs: [...(yield* store.pack(contents)), ...(adopted?.blobs ?? [])],
+    blobs: [...packed, ...(adopted?.blobs ?? [])],
+    stored: contents,
     checkpoint: adopted?.checkpoint ?? null,
   } satisfies Evidence
 })
@@ -69,6 +75,10 @@ export const gatherEvidence = Effect.fn("worker.gatherEvidence")(function* (
 /** In the transaction that begins the landing: after a crash in it, what finishes it finds everything. */
 export const keepEvidence = (db: Sqlite, evidence: Evidence, actor: string, at: Millis): void => {
   putBlobs(db, evidence.blobs)
+  // An archive may have taken it out since.
+  const has = db.query<{ found: number }, [string]>(HAS_BLOB)
+  for (const [hash, bytes] of evidence.stored)
+    if (has.get(hash) === null) putBlobs(db, [packBlob(hash, bytes)])
   const put = db.query(PUT_EFFECT)
   for (const { entryId, effects } of evidence.effects) {
     // An earlier landing of the same entry may have been undone.
@@ -96,7 +106,7 @@ const adoptedBase = Effect.fn("worker.adoptedBase")(function* (base: Base) {
   if (base.tree === EMPTY_TREE) return null
   const queue = yield* QueueService
   const last = yield* queue.read((db) => {
-    const tree = db.query<{ tree: Oid }, []>(LAST_LANDED_TREE).get()?.tree ?? EMPTY_TREE
+    const tree = db.query<{ tree: Oid | null }, []>(LAST_LANDED_TREE).get()?.tree ?? EMPTY_TREE
     const known = tree === base.tree || db.query<CheckpointRow, [string]>(CHECKPOINT).get(base.tree) !== null
     return known ? null : tree
   })

@@ -44,7 +44,14 @@ for (const [name, layer] of QUEUE_LAYERS) {
   describe(`an untouched log over ${name}`, () => {
     it.effect("is green, and an exported head stays provable while the log grows", () =>
       Effect.gen(function* () {
-        expect(yield* verify()).toEqual({ rows: 0, casts: 0, head: GENESIS_HASH, seq: 0, fault: null })
+        expect(yield* verify()).toEqual({
+          rows: 0,
+          archived: 0,
+          casts: 0,
+          head: GENESIS_HASH,
+          seq: 0,
+          fault: null,
+        })
         yield* busy
         const before = yield* verify()
         expect(before).toMatchObject({ casts: 5, fault: null })

@@ -38,7 +38,7 @@ describe("tampering with the queue is found and named:", () => {
     ["all entries deleted", "DELETE FROM entry", { code: "entry", entryId: 1 }],
     [
       "an entry put in",
-      "INSERT INTO entry SELECT 9, cast_id, checksum, request_id, task_id, agent, payload_hash, 9, 'cancelled', priority, rank, blockers, held, landing, attempts, max_attempts, NULL, lease_token, NULL, NULL, expires_at, 1, created_at, updated_at, reason_code, reason, supersedes, audit_seq FROM entry WHERE id = 5",
+      "INSERT INTO entry SELECT 9, cast_id, checksum, request_id, task_id, agent, payload_hash, 9, 'cancelled', priority, rank, blockers, held, landing, attempts, max_attempts, NULL, lease_token, NULL, NULL, expires_at, 1, created_at, updated_at, reason_code, reason, supersedes, audit_seq, NULL, NULL FROM entry WHERE id = 5",
       { code: "entry", entryId: 9 },
     ],
     ["its agent", "UPDATE entry SET agent = 'eve' WHERE id = 5", { code: "entry", entryId: 5 }],

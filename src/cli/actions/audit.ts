@@ -42,6 +42,7 @@ const tellReport = (
       schema_version: 1,
       ok: fault === null,
       rows: report.rows,
+      archived: report.archived,
       casts: report.casts,
       ...(files && { files: files.files, blobs: files.blobs }),
       seq: report.seq,
@@ -55,7 +56,13 @@ const tellReport = (
     })
   else if (fault === null) {
     const blobs = files && files.blobs > 0 ? `, ${files.blobs} contents` : ""
-    output.data(`ok: ${report.rows} rows and ${report.casts} casts${blobs} are as they were written`)
+    const rows =
+      report.archived === 0 ? `${report.rows} rows` : `rows ${report.archived + 1} to ${report.rows}`
+    output.data(`ok: ${rows} and ${report.casts} casts${blobs} are as they were written`)
+    if (report.archived > 0)
+      output.note(
+        `the rows up to ${report.archived} are in the archive: audit verify --file FOLDER checks the whole chain`,
+      )
     output.data(`head ${report.head}`)
     if (args.head === undefined)
       output.note(

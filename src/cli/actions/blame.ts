@@ -57,6 +57,7 @@ const blameText = ({ path, line, text, commit, author, summary, entry }: Blame):
   field("agent", entry.agent)
   field("intent", entry.intent)
   field("flags", entry.flags.join(", "))
+  if (entry.archive) field("archive", `${entry.archive.folder}/${entry.archive.file}`)
   for (const { approver, timestamp, note } of entry.approvals)
     field("approved by", `${approver} at ${timestamp}${note === undefined ? "" : `: ${note}`}`)
   for (const { guard_id, result, log } of entry.guards)

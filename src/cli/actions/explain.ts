@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { readArchive } from "../../operations/archived.ts"
 import { type EntryDetail, showEntry } from "../../operations/entries.ts"
 import { type Explanation, why } from "../../operations/why.ts"
 import { visibleLine } from "../../platform/sanitize.ts"
@@ -49,6 +50,7 @@ const detailText = ({
   approvals,
   failure,
   receipt,
+  archive,
 }: EntryDetail): readonly Piece[] => {
   const lines: Piece[] = []
   const field = (name: string, value: string | number | null | undefined) => {
@@ -63,12 +65,13 @@ const detailText = ({
   field("cast", `${entry.cast_id}`)
   field("checksum", cast?.checksum)
   field("created", entry.created_at)
-  field("expires", receipt === null ? entry.expires_at : null)
+  field("expires", receipt === null && entry.state !== "applied" ? entry.expires_at : null)
   field("attempts", `${entry.attempts} of ${entry.max_attempts}`)
   field("reason", entry.reason)
   field("blocked by", entry.blocked_by.join(", "))
   field("digest", verification?.approval_digest)
-  field("commit", receipt?.commit)
+  field("commit", entry.commit)
+  field("archive", archive && `${archive.folder}/${archive.file}: ${readArchive(archive)}`)
   field("flags", receipt?.flags.join(", "))
   for (const claim of cast?.approvals ?? [])
     field("claim", `${claim.approver} (said by the document, not counted)`)

@@ -105,7 +105,12 @@ export const list = (context: CommandContext<ListArgs>) =>
             entry.task_id,
             entry.agent,
             clock(entry.updated_at),
-            entry.intent ?? (TERMINAL.has(entry.state) ? "(swept)" : "(unreadable payload)"),
+            entry.intent ??
+              (entry.archived
+                ? "(archived)"
+                : TERMINAL.has(entry.state)
+                  ? "(swept)"
+                  : "(unreadable payload)"),
           ],
           none: "no entries",
         },

@@ -140,6 +140,11 @@ export const markdown = (made: Report): string => {
       ),
       "Nobody had to decide.",
     ),
-    ...(made.complete ? [] : ["Lists were cut; --limit N shows more.", ""]),
+    ...(made.archived_until === undefined
+      ? []
+      : [`What happened up to row ${made.archived_until} of the log is in the archive.`, ""]),
+    ...(made.complete || made.archived_until !== undefined
+      ? []
+      : ["Lists were cut; --limit N shows more.", ""]),
   ].join("\n")
 }
