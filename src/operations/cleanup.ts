@@ -7,6 +7,7 @@ import { Operator } from "../platform/Operator.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { findOld, recordCleanup, type SweepKind, sweepCursor } from "../queue/sweep.ts"
 import { currentBase } from "../worker/base.ts"
+import { type Cutoffs, type Remains, sweepRemains } from "./cleanup-remains.ts"
 import { refuseAgent } from "./presence.ts"
 
 const DAY_MS: Millis = 86_400_000
@@ -27,7 +28,7 @@ interface Tally {
   readonly bytes: number
 }
 
-export interface CleanupReport {
+export interface CleanupReport extends Remains {
   readonly dry_run: boolean
   /** Landed, conflicting and cancelled entries, and failed ones, decided before these moments. */
   readonly decided_before: string
@@ -36,8 +37,6 @@ export interface CleanupReport {
   readonly failed: number
   readonly payload_bytes: number
 }
-
-type Cutoffs = Readonly<Record<SweepKind, Millis>>
 
 /** What is kept, by the policy that judges changes: nothing is swept by a policy that nobody trusted. */
 const cutoffs = Effect.fn("operations.cleanupCutoffs")(function* (ttlSeconds: number | undefined) {
@@ -102,6 +101,8 @@ const sweepAll = Effect.fn("operations.sweepAll")(function* (options: CleanupOpt
       ? countKind(kind, before[kind])
       : sweepKind(kind, before[kind], actor, Number.POSITIVE_INFINITY),
   )) as [Tally, Tally]
+  const how = { actor, dryRun: options.dryRun, chunks: Number.POSITIVE_INFINITY, pauseMs: PAUSE_MS }
+  const remains = yield* sweepRemains(before, how, { files: true })
   const report = {
     dry_run: options.dryRun,
     decided_before: toTimestamp(before.decided),
@@ -109,6 +110,7 @@ const sweepAll = Effect.fn("operations.sweepAll")(function* (options: CleanupOpt
     decided: decided.entries,
     failed: failed.entries,
     payload_bytes: decided.bytes + failed.bytes,
+    ...remains,
   } satisfies CleanupReport
   if (!options.dryRun) {
     const queue = yield* QueueService
@@ -128,9 +130,11 @@ export const cleanup = Effect.fn("operations.cleanup")(function* (options: Clean
   return yield* sweepAll(options)
 })
 
-const pass = Effect.gen(function* () {
+const pass = Effect.fnUntraced(function* (files: boolean) {
   const before = yield* cutoffs(undefined)
   for (const kind of KINDS) yield* sweepKind(kind, before[kind], "cleanup", AUTOMATIC_CHUNKS)
+  const how = { actor: "cleanup", dryRun: false, chunks: AUTOMATIC_CHUNKS, pauseMs: PAUSE_MS }
+  yield* sweepRemains(before, how, { files })
 })
 
 /**
@@ -138,6 +142,8 @@ const pass = Effect.gen(function* () {
  * with the policy or the repository is for the worker to say.
  */
 export const automaticCleanup = Effect.zipRight(
-  Effect.ignore(pass),
-  Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(AUTOMATIC_EVERY), Effect.ignore(pass)))),
+  Effect.ignore(pass(true)),
+  Effect.forkScoped(
+    Effect.forever(Effect.zipRight(Effect.sleep(AUTOMATIC_EVERY), Effect.ignore(pass(false)))),
+  ),
 )

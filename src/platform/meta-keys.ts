@@ -8,4 +8,6 @@ export const META = {
   sweptDecided: "swept_decided",
   /** The same for failed ones. */
   sweptFailed: "swept_failed",
+  /** Run of an agent up to which prompts and answers have been swept. */
+  sweptRuns: "swept_runs",
 } as const

@@ -1,19 +1,37 @@
 import { afterEach, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { AuditService } from "../../src/audit/AuditService.ts"
-import { type CleanupOptions, cleanup } from "../../src/operations/cleanup.ts"
+import { sha256Hex } from "../../src/domain/hash.ts"
+import { PUT_GUARD_OUTPUT } from "../../src/guard/guard-memory.sql.ts"
+import { RequestStore } from "../../src/intake/RequestStore.ts"
+import { PUT_CHECKOUT } from "../../src/operations/checkout.sql.ts"
+import { automaticCleanup, type CleanupOptions, cleanup } from "../../src/operations/cleanup.ts"
 import { replay } from "../../src/operations/replay.ts"
 import { revert } from "../../src/operations/revert.ts"
+import { CurrentWorkspace } from "../../src/platform/Workspace.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { deadLetters, historyOf, receiptOf } from "../../src/queue/read.ts"
 import { payloadBytes } from "../../src/queue/sweep.ts"
 import { entryRow } from "../../src/queue/transition.ts"
 import { START, withLayer } from "../support/effect.ts"
-import { anItem, DAY, ENQUEUE, enqueued, entry, HOUR, landed, leased, settled } from "../support/queue.ts"
+import {
+  anItem,
+  aVerification,
+  DAY,
+  ENQUEUE,
+  enqueued,
+  entry,
+  HOUR,
+  landed,
+  leased,
+  settled,
+} from "../support/queue.ts"
 import { requestOf } from "../support/workspace.ts"
 import { openWorkshop, type Workshop } from "../worker/workshop.ts"
 import { lineChange, TEXT, verifyAll, withLog } from "./landed.ts"
@@ -206,4 +224,186 @@ describe("after a cleanup", () => {
     await shop.drain()
     expect(shop.git("show", "main:text.txt")).toBe(TEXT.trimEnd())
   })
+})
+
+describe("what gathers beside entries", () => {
+  const old = (text: string) => sha256Hex(new TextEncoder().encode(text))
+  const result = (log: string, said: "passed" | "failed") =>
+    JSON.stringify({ guard_id: "test", result: said, log_sha256: old(log) })
+  const remembered = (key: string, output: string) =>
+    Effect.gen(function* () {
+      const at = yield* Clock.currentTimeMillis
+      yield* (yield* QueueService).transact((db) => db.query(PUT_GUARD_OUTPUT).run(key, output, at))
+    })
+  const keys = Effect.flatMap(QueueService, (queue) =>
+    queue.read((db) =>
+      db
+        .query<{ key: string }, []>("SELECT key FROM guard_memory ORDER BY key")
+        .all()
+        .map(({ key }) => key),
+    ),
+  )
+  /** The newest rows of the log, without those of entries. */
+  const sweptRows = Effect.flatMap(QueueService, (queue) =>
+    queue.read((db) =>
+      db
+        .query<{ subject: string; data: string }, []>(
+          "SELECT subject, data FROM audit WHERE event = 'swept' AND entry_id IS NULL ORDER BY seq",
+        )
+        .all()
+        .map(({ subject, data }) => [subject, JSON.parse(data).count]),
+    ),
+  )
+  /** Writes logs, as guards left them at the present moment. */
+  const logs = (...texts: readonly string[]) =>
+    Effect.gen(function* () {
+      const { stateDir } = yield* CurrentWorkspace
+      const at = yield* Clock.currentTimeMillis
+      mkdirSync(join(stateDir, "logs"), { recursive: true })
+      for (const text of texts) {
+        const path = join(stateDir, "logs", `${old(text)}.log`)
+        writeFileSync(path, text)
+        utimesSync(path, at / 1_000, at / 1_000)
+      }
+    })
+  const logsThere = (...texts: readonly string[]) =>
+    Effect.map(CurrentWorkspace, ({ stateDir }) =>
+      texts.filter((text) => existsSync(join(stateDir, "logs", `${old(text)}.log`))),
+    )
+
+  it.effect("remembered results go: green ones with decided entries, red ones with failed ones", () =>
+    Effect.gen(function* () {
+      yield* remembered("green", result("a", "passed"))
+      yield* remembered("red", result("b", "failed"))
+      yield* remembered("unreadable", "{")
+      yield* TestClock.adjust(8 * DAY)
+      yield* remembered("young", result("c", "passed"))
+      expect(yield* clean({ dryRun: true })).toMatchObject({ guard_results: 1 })
+      expect(yield* keys).toHaveLength(4)
+      expect(yield* clean()).toMatchObject({ guard_results: 1 })
+      expect(yield* keys).toEqual(["red", "unreadable", "young"])
+      yield* TestClock.adjust(23 * DAY)
+      expect(yield* clean()).toMatchObject({ guard_results: 3 })
+      expect(yield* keys).toEqual([])
+      expect(yield* sweptRows).toEqual([
+        ["guard_results", 1],
+        ["guard_results", 3],
+      ])
+      expect(yield* audited).toBeNull()
+    }),
+  )
+
+  it.effect("takes 100 results in a transaction", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 100; n++) yield* remembered(`key-${n}`, result("a", "passed"))
+      yield* TestClock.adjust(8 * DAY)
+      const fiber = yield* Effect.fork(clean())
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ guard_results: 100 })
+      expect(yield* sweptRows).toEqual([["guard_results", 100]])
+    }),
+  )
+
+  it.effect("logs go when nothing undecided and nothing remembered names them", () =>
+    Effect.gen(function* () {
+      const queue = yield* QueueService
+      const { stateDir } = yield* CurrentWorkspace
+      yield* logs("old", "named by a proof", "named by memory")
+      mkdirSync(join(stateDir, "logs", "running-abc"))
+      utimesSync(join(stateDir, "logs", "running-abc"), START / 1_000, START / 1_000)
+      writeFileSync(join(stateDir, "logs", "notes.txt"), "a person's")
+      utimesSync(join(stateDir, "logs", "notes.txt"), START / 1_000, START / 1_000)
+      yield* TestClock.adjust(31 * DAY)
+      yield* logs("young")
+      yield* remembered("key", result("named by memory", "failed"))
+      yield* enqueued({ taskId: "waits", at: START + 31 * DAY })
+      yield* queue.settle([
+        {
+          to: "awaiting_approval",
+          lease: yield* leased(),
+          verification: aVerification({
+            body: { guard_outputs: [JSON.parse(result("named by a proof", "passed"))] },
+          }),
+          reason: { code: "approval_missing", text: "1 more" },
+        },
+      ])
+      const all = ["old", "named by a proof", "named by memory", "young"]
+      expect(yield* clean({ dryRun: true })).toMatchObject({ guard_logs: 2 })
+      expect(yield* logsThere(...all)).toEqual(all)
+      expect(yield* clean()).toMatchObject({ guard_logs: 2 })
+      expect(yield* logsThere(...all)).toEqual(all.slice(1))
+      expect(existsSync(join(stateDir, "logs", "running-abc"))).toBe(false)
+      expect(existsSync(join(stateDir, "logs", "notes.txt"))).toBe(true)
+      expect(yield* sweptRows).toEqual([["guard_logs", 2]])
+    }),
+  )
+
+  it.effect("prompts of what landed or waits stay; others go, and that there was a run stays", () =>
+    Effect.gen(function* () {
+      const store = yield* RequestStore
+      const queue = yield* QueueService
+      const run = (taskId: string) =>
+        Effect.flatMap(Clock.currentTimeMillis, (startedAt) =>
+          store.recordRun({
+            taskId: taskId as never,
+            agent: "codex",
+            model: null,
+            outcome: "answered",
+            prompt: `do ${taskId}`,
+            answer: "done",
+            usage: null as never,
+            startedAt,
+            durationMs: 1,
+          }),
+        )
+      const prompts = queue.read((db) =>
+        db
+          .query<{ task_id: string; prompt: string }, []>("SELECT task_id, prompt FROM agent_run ORDER BY id")
+          .all()
+          .map(({ task_id, prompt }) => [task_id, prompt]),
+      )
+      for (const task of ["landed", "failed", "unanswered"]) yield* run(task)
+      yield* landed({ taskId: "landed" })
+      yield* failedOne("failed")
+      yield* TestClock.adjust(31 * DAY)
+      yield* run("young")
+      expect(yield* clean({ dryRun: true })).toMatchObject({ agent_runs: 2 })
+      expect(yield* clean()).toMatchObject({ agent_runs: 2 })
+      expect(yield* prompts).toEqual([
+        ["landed", "do landed"],
+        ["failed", ""],
+        ["unanswered", ""],
+        ["young", "do young"],
+      ])
+      expect(yield* clean()).toMatchObject({ agent_runs: 0 })
+      expect(yield* audited).toBeNull()
+    }),
+  )
+
+  it.effect("forgets checkouts whose folder is gone", () =>
+    Effect.gen(function* () {
+      const queue = yield* QueueService
+      const id = yield* landed()
+      const { root } = yield* CurrentWorkspace
+      yield* queue.transact((db, at) => {
+        for (const directory of [root, join(root, "gone")])
+          db.query(PUT_CHECKOUT).run(directory, id, null, "t", "t", at)
+      })
+      expect(yield* clean()).toMatchObject({ checkouts: 1 })
+      expect(yield* queue.read((db) => db.query("SELECT directory FROM checkout").all())).toEqual([
+        { directory: root },
+      ])
+    }),
+  )
+
+  it.effect("a worker does the same by itself", () =>
+    Effect.gen(function* () {
+      yield* remembered("green", result("a", "passed"))
+      yield* logs("old")
+      yield* TestClock.adjust(31 * DAY)
+      yield* Effect.scoped(automaticCleanup)
+      expect(yield* keys).toEqual([])
+      expect(yield* logsThere("old")).toEqual([])
+    }),
+  )
 })

@@ -26,7 +26,16 @@ const cleanupText = (report: CleanupReport): string => {
   const { decided, failed, payload_bytes: bytes } = report
   const size = bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
   const verb = report.dry_run ? "would sweep" : "swept"
-  return decided + failed === 0
-    ? `nothing to sweep: nothing was decided before ${report.decided_before}, or failed before ${report.failed_before}`
-    : `${verb} ${decided} decided and ${failed} failed entries, ${size} of payloads; log, receipts and contents stay`
+  const others = [
+    [report.guard_results, "remembered guard results"],
+    [report.guard_logs, "guard logs"],
+    [report.agent_runs, "prompts and answers of agents"],
+    [report.checkouts, "checkouts whose folder is gone"],
+  ].flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
+  if (decided + failed === 0 && others.length === 0)
+    return `nothing to sweep: nothing was decided before ${report.decided_before}, or failed before ${report.failed_before}`
+  return [
+    `${verb} ${decided} decided and ${failed} failed entries, ${size} of payloads; log, receipts and contents stay`,
+    ...(others.length === 0 ? [] : [`${verb} ${others.join(", ")}`]),
+  ].join("\n")
 }
