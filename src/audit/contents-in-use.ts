@@ -32,7 +32,8 @@ export class ContentsInUse {
     return { dropped: gone.length, next: rows.at(-1)?.number ?? after, more: rows.length === BLOBS }
   }
 
-  private look(db: Sqlite): void {
+  /** Looks at everything, and later at what came since: the first time outside of a transaction. */
+  look(db: Sqlite): void {
     const { seq } = auditHead(db)
     if (seq === this.seq) return
     const entries =

@@ -222,6 +222,7 @@ const sweep = Effect.fn("operations.archiveSweep")(function* ({ cut, blobs }: Ar
     return done
   })
   const inUse = new ContentsInUse()
+  yield* database.read((db) => inUse.look(db))
   yield* chunks("archive.contents", (db, after) => {
     const done = inUse.sweep(db, after, blobs)
     contents += done.dropped

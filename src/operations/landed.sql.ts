@@ -3,7 +3,7 @@ export const LANDED_AFTER =
   "SELECT * FROM entry WHERE state = 'applied' AND archived IS NULL AND id > ? ORDER BY id LIMIT ? + 0"
 /** What an agent landed since a moment, newest landing first. */
 export const LANDED_BY = `SELECT e.* FROM receipt r JOIN entry e ON e.id = r.entry_id
-  WHERE e.agent = ? AND r.landed_at >= ? AND e.state = 'applied'
+  WHERE e.agent = ? AND r.landed_at >= ? AND e.state = 'applied' AND e.archived IS NULL
   ORDER BY json_extract(r.body, '$.audit_seq') DESC`
 export const RUNS_OF_TASK = `SELECT agent, model, outcome, prompt, answer, started_at FROM agent_run
   WHERE task_id = ? ORDER BY id DESC`

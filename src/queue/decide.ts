@@ -68,7 +68,8 @@ const decisionData = (id: number, decision: Decision): object => ({
 
 /**
  * Records an approval. `satisfied` (decided by the approval rules from what is stored plus this one) moves an entry
- * that waits for it on to `verified`. `null` for a request, and when there is no such entry (nothing is stored then).
+ * that waits for it on to `verified`. `null` for a request, and when there is no such entry or it is archived (nothing is
+ * stored then).
  */
 export const approve = (
   db: Database,
@@ -78,7 +79,7 @@ export const approve = (
   at: Millis,
 ): EntryRow | null => {
   const row = "entryId" in target ? entryRow(db, target.entryId) : null
-  if ("entryId" in target && !row) return null
+  if ("entryId" in target && row?.archived !== null) return null
   const audit = auditAppender(db, at)
   const approvalId = insertDecision(db, target, decision, at)
   const data = decisionData(approvalId, decision)
@@ -132,7 +133,8 @@ export const requeue = (
   at: Millis,
 ): EntryRow | null => {
   const row = entryRow(db, id)
-  if (row?.state !== "failed" || newerAnswer(db, row) || payloadBytes(db, id) === null) return null
+  if (row?.state !== "failed" || row.archived !== null || newerAnswer(db, row)) return null
+  if (payloadBytes(db, id) === null) return null
   const audit = auditAppender(db, at)
   const expires = row.expires_at > at ? row.expires_at : at + (payloadOf(db, id)?.ttl_seconds ?? 0) * 1_000
   const next = move(db, audit, row, "requeued", {

@@ -70,7 +70,7 @@ export const findOld = (
     passed = row.seq
     if (row.entry_id === null || !events.has(row.event)) continue
     const entry = entryRow(db, row.entry_id)
-    if (!entry || !states.has(entry.state) || entry.updated_at > before) continue
+    if (!entry || entry.archived !== null || !states.has(entry.state) || entry.updated_at > before) continue
     const bytes = payloadBytes(db, entry.id)
     if (bytes !== null) entries.set(entry.id, bytes)
   }

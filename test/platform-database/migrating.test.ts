@@ -48,6 +48,29 @@ describe("a newer binary on an older database", () => {
     }),
   )
 
+  it.effect("keeps approvals with their numbers, and gives none of them twice", () =>
+    Effect.gen(function* () {
+      const file = yield* oldDatabase
+      const put = (db: Sqlite, id: number | null) =>
+        db.run(
+          `INSERT INTO approval (id, request_id, decision, approver, digest, presence, attested, created_at)
+            VALUES (?, 'R', 'approve', 'ada', 'd', 'tty', 0, 1)`,
+          [id],
+        )
+      const raw = new Sqlite(file)
+      put(raw, 7)
+      raw.close()
+      const database = yield* opened({ file })
+      yield* database.write((db) => {
+        db.run("DELETE FROM approval")
+        put(db, null)
+      })
+      expect(yield* database.read((db) => db.query("SELECT id, approver FROM approval").all())).toEqual([
+        { id: 8, approver: "ada" },
+      ])
+    }),
+  )
+
   it.effect("leaves it alone under a worker of another version: it can be read, not be written", () =>
     Effect.gen(function* () {
       const file = yield* oldDatabase
