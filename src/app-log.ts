@@ -32,11 +32,21 @@ export const replayLayer = (
   workspace: Workspace,
   env: Environment,
 ): Layer.Layer<Core | LogExport, DatabaseError> =>
-  GitRepository.layer({ start: workspace.root, cacheDir: cacheDir(env), env }).pipe(
-    Layer.catchAll(() => Layer.empty),
-    Layer.provideMerge(logLayer(workspace, env)),
-  )
+  Layer.provideMerge(repositoryIfAny(workspace.root, env), logLayer(workspace, env))
 
-/** For segments: no workspace, no repository, and a log that holds nothing. */
-export const filesReplayLayer = (env: Environment): Layer.Layer<LogExport | Operator, DatabaseError> =>
-  LogExport.layer.pipe(Layer.provide(Database.layerMemory), Layer.merge(Operator.layer(env)))
+const repositoryIfAny = (start: string, env: Environment) =>
+  Layer.catchAll(GitRepository.layer({ start, cacheDir: cacheDir(env), env }), () => Layer.empty)
+
+/**
+ * For segments: no workspace, and a log that holds nothing. The repository of `start`, where there is one, is asked for
+ * what they do not hold.
+ */
+export const filesReplayLayer = (
+  env: Environment,
+  start: string,
+): Layer.Layer<LogExport | Operator, DatabaseError> =>
+  LogExport.layer.pipe(
+    Layer.provide(Database.layerMemory),
+    Layer.merge(Operator.layer(env)),
+    Layer.provideMerge(repositoryIfAny(start, env)),
+  )

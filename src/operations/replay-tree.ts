@@ -163,7 +163,7 @@ const baseTree = Effect.fn("replay.baseTree")(function* (replay: TreeReplay, seq
   if (yield* replay.copy(tree)) return
   return yield* new ReplayFailed({
     seq,
-    detail: `its base tree ${tree} is neither stored nor in the repository`,
+    detail: `its base tree ${tree} is neither stored nor in a repository here: replay it in the repository, or from the archive`,
   })
 })
 

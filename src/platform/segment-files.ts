@@ -13,6 +13,7 @@ import {
 } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
+import { Failpoints } from "./Failpoints.ts"
 import { errnoOf, StoreFailed } from "./git/errors.ts"
 import { InputUnreadable } from "./read-input.ts"
 
@@ -30,6 +31,9 @@ export interface LineFile {
 
 /** Removed with its scope unless it was finished. */
 export const newLineFile = (path: string) =>
+  Effect.flatMap(Failpoints, ({ pass }) => newFileOfLines(path, pass))
+
+const newFileOfLines = (path: string, pass: (name: string) => void) =>
   Effect.map(
     Effect.acquireRelease(
       attempt("create", path, () => {
@@ -62,7 +66,9 @@ export const newLineFile = (path: string) =>
         sha256: () => hasher.copy().digest("hex"),
         finish: attempt("write", path, () => {
           if (failure !== null) throw failure
+          pass("lines.flush")
           fsyncSync(fd)
+          pass("lines.link")
           linkSync(temporary, path)
           const folder = openSync(dirname(path), "r")
           try {

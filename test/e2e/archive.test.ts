@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { join } from "node:path"
-import { makeRepository, requestOf } from "../support/workspace.ts"
+import { makeRepository, requestOf, startHyperion } from "../support/workspace.ts"
 import { binaryTest, type E2e, expectDecent, expectError, openE2e } from "./support.ts"
 
 const TODAY = 30
@@ -97,6 +97,18 @@ describe("a queue of which the older part was archived", () => {
         json(shop, "replay", "--to", join(shop.outside, name), ...from)
       expect(rebuilt("whole", "--from", to)).toMatchObject({ landings: TODAY, tip_tree: tip })
       expect(rebuilt("live")).toMatchObject({ landings: 10, entries: TODAY, tip_tree: tip })
+      // A folder that begins behind the checkpoint asks the repository for the tree it stood on, and nothing else.
+      const fresh = join(shop.outside, "fresh")
+      expect(shop.run(["audit", "ship", fresh]).code).toBe(0)
+      expect(rebuilt("fresh-again", "--from", fresh)).toMatchObject({
+        landings: 10,
+        from_git: 1,
+        tip_tree: tip,
+      })
+      const lonely = shop.run(["replay", "--from", fresh, "--to", join(shop.outside, "lonely")], {
+        cwd: shop.outside,
+      })
+      expectError(lonely, 1, /replay it in the repository, or from the archive/)
       // In what was rebuilt whole, an archived landing is as good as new.
       const again = { ...shop, root: join(shop.outside, "whole") }
       expect(shop.run(["verify", "3"], { cwd: again.root }).code).toBe(0)
@@ -131,6 +143,49 @@ describe("a queue of which the older part was archived", () => {
       shop.remove()
     },
     { timeoutMs: 60_000 },
+  )
+})
+
+describe("archives made while a worker lands", () => {
+  binaryTest(
+    "take nothing that a landing needs, and stop none",
+    async () => {
+      const shop = openE2e({ queue: { batch: 2 } })
+      const to = join(shop.outside, "archive")
+      land(shop, 1, 5)
+      // Contents come again and again: what one archive takes out, the next landing may speak of.
+      const again = (n: number) => ({
+        ...requestOf(`A-${n}`, { [`again/${n}.txt`]: lines(n % 5) }),
+        depends_on: n % 3 === 0 && n > 3 ? [`A-${n - 3}`] : [],
+      })
+      expect(shop.enqueue(...Array.from({ length: 120 }, (_, n) => again(n))).code).toBe(0)
+      const worker = startHyperion(shop, ["worker", "--drain"])
+      let isDone = false
+      const ended = worker.ended.then((ran) => {
+        isDone = true
+        return ran
+      })
+      let archives = 0
+      while (!isDone) {
+        const ran = await startHyperion(shop, ["archive", to, "--before", "0s", "--yes", "--format", "json"])
+          .ended
+        // An entry may have changed in the meantime: try again.
+        expect([0, 75]).toContain(ran.code!)
+        if (ran.code === 0 && JSON.parse(ran.stdout).archived) archives++
+      }
+      expect(await ended).toMatchObject({ code: 0 })
+      expect(archives).toBeGreaterThan(0)
+      expect(shop.run(["audit", "verify"]).code).toBe(0)
+      expect(shop.run(["verify", "--all"]).code).toBe(0)
+      expect(shop.run(["audit", "ship", to]).code).toBe(0)
+      expect(json(shop, "replay", "--from", to, "--to", join(shop.outside, "again"))).toMatchObject({
+        landings: 125,
+        tip_tree: shop.git("rev-parse", "main^{tree}"),
+      })
+      shop.goodChange()
+      shop.remove()
+    },
+    { timeoutMs: 120_000 },
   )
 })
 

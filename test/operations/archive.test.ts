@@ -191,6 +191,21 @@ describe("archive", () => {
     expect((await verifyAll(shop)).map(({ fault }) => fault)).toEqual([null, null, null])
   })
 
+  test("a content that goes between being looked at and being landed is stored again", async () => {
+    let act = () => {}
+    shop = await openWorkshop({ beforeLanding: () => act() })
+    await shop.enqueue([requestOf("T-1", { "one.txt": "the same\n" })])
+    await shop.drain()
+    act = () => {
+      const db = new Database(join(shop.root, ".hyperion/hyperion.db"))
+      db.run("DELETE FROM blob")
+      db.close()
+    }
+    const [second] = await shop.enqueue([requestOf("T-2", { "two.txt": "the same\n" })])
+    await shop.drain()
+    expect((await verifyAll(shop, String(second))).map(({ fault }) => fault)).toEqual([null])
+  })
+
   test("a dry run, and a no, change nothing", async () => {
     shop = await openWorkshop({ types: () => "no" })
     await landed(1, 2)

@@ -28,7 +28,7 @@ const replayed = (options: Partial<ReplayOptions> = {}) =>
 const segments = () => join(shop.outside, "segments")
 const replayedFiles = (options: Partial<ReplayOptions> = {}) =>
   runLive(
-    filesReplayLayer(shop.env),
+    filesReplayLayer(shop.env, shop.outside),
     replay({ to: target(), until: undefined, from: segments(), ...options }),
   )
 const git = (...args: string[]) => {

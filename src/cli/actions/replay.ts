@@ -13,16 +13,17 @@ export interface ReplayArgs {
 }
 
 export const replayLog = (context: CommandContext<ReplayArgs>): Promise<ExitCode> => {
-  const { args, output, env } = context
+  const { args, output, env, globals } = context
   const program = Effect.map(replay(args), (report) => {
     if (output.format !== "text") output.json({ schema_version: 1, ...report })
     else output.data(replayText(report))
     return Exit.ok as ExitCode
   })
-  // Segments stand for themselves: they are replayed where there is no workspace at all.
+  // Segments stand for themselves: they are replayed where there is no workspace at all. Those that begin behind a
+  // checkpoint need the tree it stood on, from the repository they are replayed in.
   return args.from === undefined
     ? runWith(context, replayLayer, program)
-    : runOn(context, filesReplayLayer(env), program)
+    : runOn(context, filesReplayLayer(env, globals.root ?? process.cwd()), program)
 }
 
 const replayText = (report: ReplayReport): readonly Piece[] => [
