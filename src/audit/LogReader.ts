@@ -1,8 +1,6 @@
 import { sha256Hex } from "../domain/hash.ts"
-import type { AuditRow } from "../platform/audit.sql.ts"
-import type { ArchiveRow } from "./archive.sql.ts"
 import { unpackBlob } from "./BlobStore.ts"
-import { compareArchive, Foundation } from "./foundation.ts"
+import { compareArchive, LogFollower } from "./foundation.ts"
 import { type AuditFault, dataOf, faultAt, Ledger } from "./ledger.ts"
 import { decodeRecord, type Head, type LogRecord } from "./segment.ts"
 
@@ -17,9 +15,7 @@ export class LogReader {
   private hasher = new Bun.CryptoHasher("sha256")
   private isSegment = false
   private closed = true
-  /** Of a log that begins behind a checkpoint. */
-  private foundation: Foundation | null = null
-  private readonly checkpoints: ArchiveRow[] = []
+  private readonly follower = new LogFollower(this.ledger)
 
   /** Begins the next file. Every file must end with its head. */
   begin(): AuditFault | null {
@@ -33,7 +29,7 @@ export class LogReader {
   /** At the end of all files. */
   end(): AuditFault | null {
     if (!this.closed) return this.cut()
-    for (const checkpoint of this.checkpoints) {
+    for (const checkpoint of this.follower.checkpoints) {
       const fault = compareArchive(checkpoint, this.ledger)
       if (fault) return fault
     }
@@ -42,7 +38,7 @@ export class LogReader {
 
   /** The cut of the checkpoint it begins behind; 0 when it begins at the beginning. */
   get archived(): number {
-    return this.checkpoints.at(-1)?.cut ?? 0
+    return this.follower.checkpoints.at(-1)?.cut ?? 0
   }
 
   private cut(): AuditFault {
@@ -74,18 +70,11 @@ export class LogReader {
           ? null
           : faultAt("head", at, `the segment after row ${ledger.seq} belongs to another log`)
       case "archived":
-        if (ledger.seq > 0 || ledger.entries.length > 0)
-          return faultAt("gap", at, "a log begins anew behind a checkpoint")
-        this.checkpoints.push(record.archive)
-        this.foundation = new Foundation(record.archive, ledger)
-        return null
+        return this.follower.begin(record.archive)
       case "tombstone":
-        if (this.foundation === null)
-          return faultAt("archive", at, "an archived entry stands behind no checkpoint")
-        this.foundation.tombstone(record.entry)
-        return null
+        return this.follower.tombstone(record.entry)
       case "row": {
-        const fault = this.takeRow(record.row)
+        const fault = this.follower.row(record.row)
         if (fault) return fault
         const { entry_id, event } = record.row
         const data = dataOf(record.row.data)
@@ -113,18 +102,6 @@ export class LogReader {
     }
   }
 
-  private takeRow(row: AuditRow): AuditFault | null {
-    if (this.foundation !== null && row.seq <= this.foundation.archive.cut) return this.foundation.carry(row)
-    return this.seal() ?? this.ledger.take(row)
-  }
-
-  /** Behind the last row that stayed. */
-  private seal(): AuditFault | null {
-    const { foundation } = this
-    this.foundation = null
-    return foundation?.seal() ?? null
-  }
-
   private promise(what: string, hash: unknown): void {
     if (typeof hash === "string") this.promised.set(what, hash)
   }
@@ -146,7 +123,7 @@ export class LogReader {
 
   private close(head: Head): AuditFault | null {
     const { ledger } = this
-    const unsealed = this.seal()
+    const unsealed = this.follower.seal()
     if (unsealed) return unsealed
     const at = { seq: ledger.seq }
     if (head.sha256 !== this.hasher.digest("hex"))

@@ -105,6 +105,46 @@ export class Foundation {
   }
 }
 
+/** Takes the rows of a log into its ledger, wherever it begins: at its beginning, or behind a checkpoint. */
+export class LogFollower {
+  /** Of a log that begins behind one: oldest first; it stands on the newest. */
+  readonly checkpoints: ArchiveRow[] = []
+  private readonly ledger: Ledger
+  private foundation: Foundation | null = null
+
+  constructor(ledger: Ledger) {
+    this.ledger = ledger
+  }
+
+  begin(archive: ArchiveRow): AuditFault | null {
+    const { ledger } = this
+    if (ledger.seq > 0 || ledger.entries.length > 0)
+      return faultAt("gap", { seq: ledger.seq }, "a log begins anew behind a checkpoint")
+    this.checkpoints.push(archive)
+    this.foundation = new Foundation(archive, ledger)
+    return null
+  }
+
+  tombstone(row: Tombstone): AuditFault | null {
+    if (this.foundation === null)
+      return faultAt("archive", { entryId: row.id }, "an archived entry stands behind no checkpoint")
+    this.foundation.tombstone(row)
+    return null
+  }
+
+  row(row: AuditRow): AuditFault | null {
+    if (this.foundation !== null && row.seq <= this.foundation.archive.cut) return this.foundation.carry(row)
+    return this.seal() ?? this.ledger.take(row)
+  }
+
+  /** Behind the last row that stayed. */
+  seal(): AuditFault | null {
+    const { foundation } = this
+    this.foundation = null
+    return foundation?.seal() ?? null
+  }
+}
+
 const hashAfter = (previous: string, row: AuditRow): string =>
   chainHash(previous, {
     seq: row.seq,

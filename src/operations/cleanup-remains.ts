@@ -10,11 +10,11 @@ import { isFolder } from "../platform/segment-files.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import {
-  CHECKOUT_FOLDERS,
   DROP_CHECKOUT,
   DROP_GUARD_RESULT,
   EMPTY_RUN,
   NAMED_LOGS,
+  OLD_CHECKOUTS,
   OLD_GUARD_RESULTS,
   RUNS_AFTER,
   type RunStep,
@@ -22,8 +22,8 @@ import {
 
 /** Rows per transaction. */
 const CHUNK = 100
-/** Logs removed at once. */
-const LOGS = 1_000
+/** Logs for each chunk of rows. */
+const LOGS = 100
 
 /** What was decided, and what failed, before these moments is not kept. */
 export interface Cutoffs {
@@ -38,7 +38,7 @@ export interface Remains {
   readonly guard_logs: number
   /** Runs of agents whose prompt and answer went; that there was one stays. */
   readonly agent_runs: number
-  /** Checkouts whose folder is gone. */
+  /** Old checkouts whose folder is gone. */
   readonly checkouts: number
 }
 
@@ -107,31 +107,12 @@ const agentRuns =
     }
   }
 
-const checkouts: Find = (db) => {
-  const rows = db
-    .query<{ directory: string }, []>(CHECKOUT_FOLDERS)
-    .all()
-    .filter(({ directory }) => !isFolder(directory))
-  return {
-    count: rows.length,
-    bytes: 0,
-    more: false,
-    take: () => {
-      for (const { directory } of rows) db.query(DROP_CHECKOUT).run(directory)
-    },
-  }
-}
-
 const summed = (rows: readonly { readonly bytes: number }[]) => ({
   count: rows.length,
   bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0),
 })
 
-const sweepRows = Effect.fnUntraced(function* (
-  subject: string,
-  how: SweepHow,
-  find: (limit: number) => Find,
-) {
+const inChunks = Effect.fnUntraced(function* (subject: string, how: SweepHow, find: (limit: number) => Find) {
   let count = 0
   const limit = how.dryRun ? Number.MAX_SAFE_INTEGER : CHUNK
   for (let chunk = 0, more = true; more && chunk < how.chunks; chunk++) {
@@ -143,8 +124,22 @@ const sweepRows = Effect.fnUntraced(function* (
   return count
 })
 
+/** Old ones whose folder is gone: nothing can be amended from there. */
+const checkouts = Effect.fnUntraced(function* ({ decided }: Cutoffs, { actor, dryRun }: SweepHow) {
+  const queue = yield* QueueService
+  const old = yield* queue.read((db) => db.query<{ directory: string }, [number]>(OLD_CHECKOUTS).all(decided))
+  const gone = yield* Effect.sync(() => old.filter(({ directory }) => !isFolder(directory)).slice(0, CHUNK))
+  if (gone.length === 0 || dryRun) return gone.length
+  yield* queue.transact((db, at) => {
+    for (const { directory } of gone) db.query(DROP_CHECKOUT).run(directory)
+    const data = { count: gone.length, bytes: 0 }
+    auditAppender(db, at).append({ event: "swept", actor, subject: "checkouts", data })
+  })
+  return gone.length
+})
+
 /** Said in the log first: a log that is then still there goes the next time. */
-const guardLogs = Effect.fnUntraced(function* (before: Millis, { actor, dryRun }: SweepHow) {
+const guardLogs = Effect.fnUntraced(function* (before: Millis, { actor, dryRun, chunks }: SweepHow) {
   const { stateDir } = yield* CurrentWorkspace
   const queue = yield* QueueService
   const named = yield* queue.read(
@@ -156,11 +151,10 @@ const guardLogs = Effect.fnUntraced(function* (before: Millis, { actor, dryRun }
           .map(({ hash }) => hash),
       ),
   )
-  const logs = yield* Effect.sync(() => oldLogs(join(stateDir, "logs"), before, named, LOGS))
+  const logs = yield* Effect.sync(() => oldLogs(join(stateDir, "logs"), before, named, LOGS * chunks))
   if (logs.length === 0 || dryRun) return logs.length
-  const { count, bytes } = summed(logs)
   yield* queue.transact((db, at) =>
-    auditAppender(db, at).append({ event: "swept", actor, subject: "guard_logs", data: { count, bytes } }),
+    auditAppender(db, at).append({ event: "swept", actor, subject: "guard_logs", data: summed(logs) }),
   )
   yield* Effect.sync(() => {
     for (const log of logs) removeLog(log)
@@ -186,9 +180,9 @@ export const sweepRemains = Effect.fn("operations.sweepRemains")(function* (
   { files }: { readonly files: boolean },
 ) {
   return {
-    guard_results: yield* sweepRows("guard_results", how, (limit) => guardResults(before, limit)),
-    agent_runs: yield* sweepRows("agent_runs", how, (limit) => agentRuns(before, limit)),
-    checkouts: files ? (yield* sweepChunk("checkouts", how.actor, how.dryRun, checkouts)).count : 0,
+    guard_results: yield* inChunks("guard_results", how, (limit) => guardResults(before, limit)),
+    agent_runs: yield* inChunks("agent_runs", how, (limit) => agentRuns(before, limit)),
+    checkouts: files ? yield* checkouts(before, how) : 0,
     guard_logs: files ? yield* guardLogs(Math.min(before.decided, before.failed), how) : 0,
   } satisfies Remains
 })

@@ -18,7 +18,7 @@ export interface RunStep {
 }
 export const EMPTY_RUN = "UPDATE agent_run SET prompt = '', answer = '' WHERE id = ?"
 
-export const CHECKOUT_FOLDERS = "SELECT directory FROM checkout ORDER BY directory"
+export const OLD_CHECKOUTS = "SELECT directory FROM checkout WHERE created_at < ? ORDER BY directory"
 export const DROP_CHECKOUT = "DELETE FROM checkout WHERE directory = ?"
 
 /** Logs that what is not decided yet, and remembered results, name. */

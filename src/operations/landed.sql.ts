@@ -1,6 +1,8 @@
 /** Landed entries in the order of their ids, a page at a time. */
 export const LANDED_AFTER =
   "SELECT * FROM entry WHERE state = 'applied' AND archived IS NULL AND id > ? ORDER BY id LIMIT ? + 0"
+export const ARCHIVED_LANDINGS =
+  "SELECT count(*) AS n FROM entry WHERE archived IS NOT NULL AND state = 'applied'"
 /** What an agent landed since a moment, newest landing first. */
 export const LANDED_BY = `SELECT e.* FROM receipt r JOIN entry e ON e.id = r.entry_id
   WHERE e.agent = ? AND r.landed_at >= ? AND e.state = 'applied' AND e.archived IS NULL

@@ -8,7 +8,7 @@ import {
 } from "../audit/archive.sql.ts"
 import { putBlobs } from "../audit/BlobStore.ts"
 import { PUT_CHECKPOINT, PUT_EFFECT } from "../audit/blob.sql.ts"
-import { Foundation } from "../audit/foundation.ts"
+import { LogFollower } from "../audit/foundation.ts"
 import { type AuditFault, dataOf, faultAt, Ledger } from "../audit/ledger.ts"
 import type { LogRecord } from "../audit/segment.ts"
 import { type CastPayload, expiresAt } from "../domain/cast.ts"
@@ -80,8 +80,7 @@ export class QueueReplay {
   private readonly traces = new Map<number, Traces>()
   /** By task and payload: its generations so far, by the entry that is each. */
   private readonly generations = new Map<string, Map<number, number>>()
-  /** Of a log that begins behind a checkpoint, until its chain goes on. */
-  private foundation: Foundation | null = null
+  private readonly follower = new LogFollower(this.ledger)
   private readonly until: number
 
   /** Rows behind `until` are left out, with what belongs to them. */
@@ -106,16 +105,13 @@ export class QueueReplay {
   private takeOne(db: Sqlite, record: LogRecord): AuditFault | null {
     switch (record.kind) {
       case "archived":
-        this.foundation = new Foundation(record.archive, this.ledger)
-        insertArchive(db, record.archive)
-        return null
+        return this.begin(db, record.archive)
       case "tombstone":
-        this.foundation?.tombstone(record.entry)
         this.takeTombstone(db, record.entry)
-        return null
+        return this.follower.tombstone(record.entry)
       case "row": {
         if (record.row.seq > this.until) return null
-        const fault = this.follow(record.row)
+        const fault = this.follower.row(record.row)
         if (fault) return fault
         this.takeRow(db, record.row)
         return null
@@ -145,15 +141,12 @@ export class QueueReplay {
     }
   }
 
-  private follow(row: AuditRow): AuditFault | null {
-    if (this.foundation !== null && row.seq <= this.foundation.archive.cut) return this.foundation.carry(row)
-    return this.seal() ?? this.ledger.take(row)
-  }
-
-  private seal(): AuditFault | null {
-    const { foundation } = this
-    this.foundation = null
-    return foundation?.seal() ?? null
+  private begin(db: Sqlite, archive: ArchiveRow): AuditFault | null {
+    const { cut } = archive
+    if (cut > this.until)
+      return faultAt("archive", { seq: this.until }, `it is archived: this log begins behind row ${cut}`)
+    insertArchive(db, archive)
+    return this.follower.begin(archive)
   }
 
   private takeTombstone(db: Sqlite, row: Tombstone): void {
@@ -292,7 +285,7 @@ export class QueueReplay {
 
   /** The states that the last row left, once all records were taken. */
   finish(db: Sqlite): AuditFault | null {
-    const fault = this.seal()
+    const fault = this.follower.seal()
     if (fault) return fault
     for (const [id, traces] of this.traces) {
       const { state, lastSeq } = this.ledger.entries[id]!

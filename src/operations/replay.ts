@@ -19,7 +19,6 @@ import { Operator } from "../platform/Operator.ts"
 import { makeStateFolders, WorkspaceFiles } from "../platform/WorkspaceFiles.ts"
 import { commitOf } from "../worker/commit.ts"
 import { logFiles, readLogFiles } from "./audit-files.ts"
-import { WrongState } from "./errors.ts"
 import { logBeginning, logBegins } from "./log-beginning.ts"
 import { QUEUE_ROWS } from "./replay.sql.ts"
 import { QueueReplay } from "./replay-queue.ts"
@@ -60,16 +59,6 @@ const BRANCH = "refs/heads/main"
 export const replay = Effect.fn("operations.replay")(function* (options: ReplayOptions) {
   const { from } = options
   const files = from === undefined ? null : yield* logFiles(from)
-  if (from === undefined && options.until !== undefined) {
-    const begins = yield* logBegins()
-    if (options.until < begins.seq)
-      return yield* new WrongState({
-        what: `row ${options.until}`,
-        state: `archived: the log here begins behind row ${begins.seq}`,
-        advice:
-          "hyperion replay --from FOLDER --until SEQ, with the folder of the archive (hyperion doctor names it)",
-      })
-  }
   const folder = yield* emptyFolder(options.to)
   yield* makeStateFolders(`${folder}/.hyperion`)
   const file = `${folder}/.hyperion/hyperion.db`

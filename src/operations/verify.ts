@@ -1,3 +1,4 @@
+import type { Database as Sqlite } from "bun:sqlite"
 import * as Effect from "effect/Effect"
 import { ok, type Result } from "../domain/result.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
@@ -6,7 +7,7 @@ import { type ScratchIndex, scratchIndex } from "../platform/git/scratch-index.t
 import { Operator } from "../platform/Operator.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
-import { LANDED_AFTER } from "./landed.sql.ts"
+import { ARCHIVED_LANDINGS, LANDED_AFTER } from "./landed.sql.ts"
 import { landedEntries } from "./receipt.ts"
 import { TreeReplay } from "./replay-tree.ts"
 import { walkLandings } from "./replay-walk.ts"
@@ -41,7 +42,9 @@ export const verify = Effect.fn("operations.verify")(function* (
   const { env } = yield* Operator
   const index = yield* scratchIndex({ env, ownGitDir: git.ownGitDir, throwAway: true })
   const held: Held = { tree: null, rebuilt: false }
-  const counts = { verified: 0, faults: 0 }
+  /** Landings that are in an archive, and are verified from there. */
+  const archived = id === undefined ? yield* queue.read(archivedLandings) : 0
+  const counts = { verified: 0, faults: 0, archived }
   const take = Effect.fn("operations.verifyEach")(function* (rows: readonly EntryRow[]) {
     for (const row of rows) {
       const verified = yield* verifyEntry(row, index, held)
@@ -62,6 +65,8 @@ export const verify = Effect.fn("operations.verify")(function* (
     }
   return counts
 })
+
+const archivedLandings = (db: Sqlite): number => db.query<{ n: number }, []>(ARCHIVED_LANDINGS).get()!.n
 
 /** Which tree the index holds: the next landing mostly starts where the one before ended. */
 interface Held {

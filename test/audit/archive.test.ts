@@ -227,6 +227,7 @@ describe("the door in the log", () => {
       yield* archived()
       expect(yield* refused("DELETE FROM archive")).toContain("never deleted")
       expect(yield* refused("UPDATE archive SET head = 'x'")).toContain("never changed")
+      expect(yield* refused("UPDATE archive SET swept = 0")).toContain("never opened again")
       expect(yield* refused("UPDATE entry SET state = 'pending', decided = 0 WHERE id = 1")).toContain(
         "never changes",
       )

@@ -63,6 +63,8 @@ const audited = () => shop.run(Effect.flatMap(AuditService, (audit) => audit.ver
 const wholeChain = (at: string) => withLog(shop, verifyFiles(at, undefined))
 const ask = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   shop.run(Effect.scoped(effect) as Effect.Effect<A, E, never>)
+const refusedReplay = (options: { readonly until: number; readonly from: string | undefined }) =>
+  withLog(shop, Effect.flip(replay({ to: folder(), ...options }))).then(String)
 const refusal = (to: string, more: Partial<ArchiveOptions> = {}) =>
   archived(to, more).then(
     () => null,
@@ -97,6 +99,10 @@ describe("archive", () => {
       landings: 2,
       tip_tree: tree,
     })
+    for (const from of [undefined, fresh])
+      expect(await refusedReplay({ until: report.cut! - 1, from })).toContain(
+        `replaying row ${report.cut! - 1}: it is archived: this log begins behind row ${report.cut}`,
+      )
     const exported: string[] = []
     await withLog(
       shop,
@@ -250,6 +256,7 @@ describe("archive", () => {
     const { file } = await archived(to)
     const path = join(to, file!)
     const db = new Database(join(shop.root, ".hyperion/hyperion.db"))
+    db.run("DROP TRIGGER archive_is_kept_swept")
     db.run("UPDATE archive SET swept = 0")
     db.close()
     const whole = readFileSync(path, "utf8")

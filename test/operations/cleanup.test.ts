@@ -389,6 +389,8 @@ describe("what gathers beside entries", () => {
         for (const directory of [root, join(root, "gone")])
           db.query(PUT_CHECKOUT).run(directory, id, null, "t", "t", at)
       })
+      expect(yield* clean()).toMatchObject({ checkouts: 0 })
+      yield* TestClock.adjust(8 * DAY)
       expect(yield* clean()).toMatchObject({ checkouts: 1 })
       expect(yield* queue.read((db) => db.query("SELECT directory FROM checkout").all())).toEqual([
         { directory: root },

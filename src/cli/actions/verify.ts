@@ -30,6 +30,10 @@ export const verifyLandings = (context: CommandContext<VerifyArgs>) =>
         output.data(
           `${counts.verified} ${counts.verified === 1 ? "landing" : "landings"} verified, ${counts.faults} not as recorded`,
         )
+      if (counts.archived > 0)
+        output.note(
+          `${counts.archived} more ${counts.archived === 1 ? "is" : "are"} archived: hyperion replay --from FOLDER --to EMPTY, and verify --all there`,
+        )
       if (ok) return Exit.ok as ExitCode
       return output.error(
         {

@@ -31,6 +31,8 @@ BEGIN SELECT RAISE(ABORT, 'a checkpoint is never deleted'); END;
 CREATE TRIGGER archive_is_kept_update BEFORE UPDATE OF cut, head, counts, tree, entries, entries_sha256,
   carried_sha256, blobs, folder, file, sha256, at, actor, audit_seq ON archive
 BEGIN SELECT RAISE(ABORT, 'a checkpoint is never changed'); END;
+CREATE TRIGGER archive_is_kept_swept BEFORE UPDATE OF swept ON archive WHEN NEW.swept < OLD.swept
+BEGIN SELECT RAISE(ABORT, 'a checkpoint is never opened again'); END;
 
 -- The row of an archived entry stays: its ids are known, and its payload is not taken a second time.
 ALTER TABLE entry ADD COLUMN archived INTEGER REFERENCES archive (cut) DEFERRABLE INITIALLY DEFERRED;
