@@ -74,7 +74,9 @@ const refusal = (to: string, more: Partial<ArchiveOptions> = {}) =>
 describe("archive", () => {
   test("moves what is old; log, verify, replay and shipping go on behind the checkpoint", async () => {
     shop = await openWorkshop()
-    await landed(1, 4)
+    await landed(1, 2)
+    const { head: early } = await audited()
+    await landed(3, 4)
     const to = folder()
     const report = await archived(to)
     expect(report).toMatchObject({ archived: true, entries: 4 })
@@ -115,6 +117,13 @@ describe("archive", () => {
     const { head } = await audited()
     expect((await shop.run(Effect.flatMap(AuditService, (audit) => audit.verify(head)))).fault).toBeNull()
     expect((await withLog(shop, verifyFiles(to, head))).fault).toBeNull()
+    expect((await withLog(shop, verifyFiles(to, early))).fault).toBeNull()
+    expect(
+      (await shop.run(Effect.flatMap(AuditService, (audit) => audit.verify(early)))).fault,
+    ).toMatchObject({
+      code: "head",
+      message: expect.stringContaining(`it is in the archive ${to}`),
+    })
   })
 
   test("a second one follows the first, in its folder or in another", async () => {
