@@ -16,6 +16,7 @@ import {
   LAST_BLOB,
   RECEIPT_BODY,
 } from "./blob.sql.ts"
+import { dataOf } from "./ledger.ts"
 import type { LogRecord } from "./segment.ts"
 
 export interface RowsRead {
@@ -53,6 +54,19 @@ export interface LogExportShape {
   ) => Effect.Effect<{ readonly records: readonly LogRecord[]; readonly next: number }, DatabaseError>
 }
 
+/** A base that was adopted twice is stored once; its row of the log says all of it. */
+const toldBy = (row: AuditRow): CheckpointRow => {
+  const { tree, parent_tree, commit, manifest, complete } = dataOf(row.data)
+  return {
+    tree: String(tree),
+    parent_tree: String(parent_tree),
+    commit_id: typeof commit === "string" ? commit : null,
+    manifest: String(manifest),
+    complete: complete === true ? 1 : 0,
+    audit_seq: row.seq,
+  }
+}
+
 /** Blobs in memory at once. */
 const BLOBS = 64
 
@@ -74,7 +88,7 @@ const make = Effect.map(Database, (database): LogExportShape => {
     }
     if (row.event === "base_adopted") {
       const checkpoint = db.query<CheckpointRow, [number]>(CHECKPOINT_OF_ROW).get(row.seq)
-      if (checkpoint) records.push({ kind: "checkpoint", checkpoint })
+      records.push({ kind: "checkpoint", checkpoint: checkpoint ?? toldBy(row) })
     }
     return records
   }

@@ -98,6 +98,12 @@ export const MARK_ARCHIVED = `UPDATE entry AS e SET archived = ?1,
 /** Behind the checkpoint before, up to the cut. */
 export const TREE_BEFORE = `SELECT json_extract(data, '$.result_tree') AS tree FROM audit
   WHERE event = 'applied' AND seq > ? AND seq <= ? ORDER BY seq DESC LIMIT 1`
+/** On what the first landing up to the cut that stays was made. */
+export const FIRST_BASE = `SELECT json_extract(r.body, '$.base_tree') AS tree
+  FROM audit a JOIN entry e ON e.id = a.entry_id JOIN receipt r ON r.entry_id = e.id
+  WHERE a.event = 'applied' AND a.seq <= ?1 AND e.archived IS NULL AND NOT (${ARCHIVABLE})
+  ORDER BY a.seq LIMIT 1`
+export const DROP_BASE = "DELETE FROM base_checkpoint WHERE tree = ? AND audit_seq <= ?"
 /** Adopted bases up to the cut on which no landing that stays was made. */
 export const DROP_BASES = `DELETE FROM base_checkpoint WHERE audit_seq <= ?1 AND tree NOT IN (
     SELECT coalesce(json_extract(r.body, '$.base_tree'), '') FROM receipt r JOIN entry e ON e.id = r.entry_id

@@ -2,14 +2,17 @@ import type { Database as Sqlite } from "bun:sqlite"
 import type { Millis } from "../domain/time.ts"
 import type { AuditRow } from "../platform/audit.sql.ts"
 import { auditAppender, auditHead } from "../platform/audit-append.sql.ts"
+import { EMPTY_TREE } from "../platform/git/objects.ts"
 import {
   ARCHIVABLE_IDS,
   ARCHIVED_WITH,
   type ArchiveRow,
   CARRIED_AFTER,
+  DROP_BASE,
   DROP_BASES,
   DROP_ROW,
   DROPS_OF_ENTRY,
+  FIRST_BASE,
   GONE_ROWS,
   INSERT_ARCHIVE,
   MARK_ARCHIVED,
@@ -20,6 +23,7 @@ import {
   type Tombstone,
   TREE_BEFORE,
 } from "./archive.sql.ts"
+import { CHECKPOINT, type CheckpointRow, PUT_CHECKPOINT } from "./blob.sql.ts"
 import { archiveData, RowsDigest } from "./foundation.ts"
 
 /** Entries, and rows of the log, per transaction: nobody waits long for the write lock. */
@@ -32,6 +36,8 @@ export interface ArchivePlan {
   readonly head: string
   readonly counts: string
   readonly tree: string | null
+  /** The tree that what stays is replayed on; null: the empty one. */
+  readonly ground: string | null
   /** Ids of the entries that go. */
   readonly ids: readonly number[]
 }
@@ -48,13 +54,10 @@ export const planArchive = (db: Sqlite, before: Millis, at: Millis): ArchivePlan
   const ids = archivable(db, row.seq)
   if (ids.length === 0) return null
   const landed = db.query<{ tree: string | null }, [number, number]>(TREE_BEFORE).get(last?.cut ?? 0, row.seq)
-  return {
-    cut: row.seq,
-    head: row.hash,
-    counts: row.counts,
-    tree: landed?.tree ?? last?.tree ?? null,
-    ids,
-  }
+  const tree = landed?.tree ?? last?.tree ?? null
+  const first = db.query<{ tree: string | null }, [number]>(FIRST_BASE).get(row.seq)
+  const ground = first === null ? tree : first.tree
+  return { cut: row.seq, head: row.hash, counts: row.counts, tree, ground, ids }
 }
 
 const archivable = (db: Sqlite, cut: number): readonly number[] => {
@@ -77,6 +80,13 @@ export interface ArchiveFile {
   readonly blobs: number
 }
 
+/** The ground that was looked for, as the manifest of its files; those are stored already. */
+export interface Ground {
+  readonly tree: string
+  readonly manifest: string
+  readonly complete: boolean
+}
+
 /**
  * The point of no return, in the caller's transaction: the checkpoint and its row of the log; the entries become
  * archived ones. null when the queue is no longer what was planned, and nothing may be stored.
@@ -87,13 +97,15 @@ export const commitArchive = (
   written: ArchiveFile,
   actor: string,
   at: Millis,
+  ground: Ground | null = null,
 ): ArchiveRow | null => {
   const now = archivable(db, plan.cut)
   if (now.length !== plan.ids.length || now.some((id, index) => id !== plan.ids[index])) return null
   db.query(MARK_ARCHIVED).run(plan.cut)
   db.query(DROP_BASES).run(plan.cut)
+  if (ground !== null) db.query(DROP_BASE).run(ground.tree, plan.cut)
   const entries = tombstonesDigest(db)
-  const { ids: _, ...said } = plan
+  const { ids: _ids, ground: _ground, ...said } = plan
   const recorded = archiveData({
     ...said,
     entries: entries.count,
@@ -108,7 +120,16 @@ export const commitArchive = (
   const digests = [cut, head, counts, tree, count, entries_sha256, carried_sha256, blobs]
   const { folder, file, sha256 } = archive
   db.query(INSERT_ARCHIVE).run(...digests, folder, file, sha256, at, actor, seq, 0)
+  if (ground !== null) keepGround(db, ground, actor, at)
   return archive
+}
+
+/** As an adopted base, told from nothing; not where people's own commits led there again since the cut. */
+const keepGround = (db: Sqlite, { tree, manifest, complete }: Ground, actor: string, at: Millis): void => {
+  if (db.query<CheckpointRow, [string]>(CHECKPOINT).get(tree) !== null) return
+  const data = { tree, parent_tree: EMPTY_TREE, commit: null, manifest, complete }
+  const seq = auditAppender(db, at).append({ event: "base_adopted", actor, subject: "archive", data })
+  db.query(PUT_CHECKPOINT).run(tree, EMPTY_TREE, null, manifest, complete ? 1 : 0, seq)
 }
 
 const tombstonesDigest = (db: Sqlite) => {

@@ -133,7 +133,7 @@ export const writeArchiveFile = Effect.fn("operations.writeArchiveFile")(functio
     const heading = yield* headingOf(path)
     if (heading?.cut === plan.cut && heading.head === plan.head) yield* removeFile(path)
   }
-  const { ids, ...checkpoint } = plan
+  const { ids, ground: _, ...checkpoint } = plan
   const sha256 = yield* Effect.scoped(
     Effect.gen(function* () {
       const database = yield* Database

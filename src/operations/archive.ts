@@ -6,24 +6,28 @@ import type { ArchiveRow } from "../audit/archive.sql.ts"
 import {
   commitArchive,
   finishArchive,
+  type Ground,
   newestArchive,
   planArchive,
   type Swept,
   sweepEntries,
   sweepRows,
 } from "../audit/archiving.ts"
+import { putBlobs } from "../audit/BlobStore.ts"
 import { ContentsInUse } from "../audit/contents-in-use.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import { isInside, makeFolder } from "../platform/archive-file.ts"
 import { Database } from "../platform/Database.ts"
 import { databaseBytes, vacuum } from "../platform/database-vacuum.ts"
 import { Failpoints } from "../platform/Failpoints.ts"
+import { EMPTY_TREE, type Oid } from "../platform/git/objects.ts"
 import { HumanPresence } from "../platform/HumanPresence.ts"
 import { Operator } from "../platform/Operator.ts"
 import type { Text } from "../platform/Terminal.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { currentBase } from "../worker/base.ts"
+import { treeAsBase } from "../worker/evidence.ts"
 import { ArchiveRefused } from "./archive-errors.ts"
 import { archiveProblem, checkShipped, writeArchiveFile } from "./archive-file.ts"
 import { NeedsYes } from "./config.ts"
@@ -170,11 +174,13 @@ const makeArchive = Effect.fn("operations.makeArchive")(function* (into: string,
   const folder = yield* makeFolder(into)
   yield* shipLog(folder)
   const shipped = yield* checkShipped(folder, plan)
+  pass("archive.ground")
+  const ground = yield* keepTree(plan.ground)
   pass("archive.write")
   const at = yield* Clock.currentTimeMillis
   const written = yield* writeArchiveFile(folder, plan, shipped, { actor, at })
   pass("archive.commit")
-  const committed = yield* queue.transact((db, now) => commitArchive(db, plan, written, actor, now))
+  const committed = yield* queue.transact((db, now) => commitArchive(db, plan, written, actor, now, ground))
   if (committed === null)
     return yield* new ArchiveRefused({
       reason: "changed",
@@ -182,6 +188,21 @@ const makeArchive = Effect.fn("operations.makeArchive")(function* (into: string,
       hint: "run the same command again",
     })
   return { archive: committed, ...(yield* sweep(committed)) }
+})
+
+/** Contents stored in one transaction. */
+const BLOBS = 64
+
+/** Stores a whole tree, so that what stays can be replayed without git; null when git has it no more, or it is empty. */
+const keepTree = Effect.fn("operations.archiveTree")(function* (tree: Oid | null) {
+  if (tree === null || tree === EMPTY_TREE) return null
+  const told = yield* Effect.option(treeAsBase(tree))
+  if (told._tag === "None") return null
+  const { blobs, checkpoint } = told.value
+  const database = yield* Database
+  for (let from = 0; from < blobs.length; from += BLOBS)
+    yield* database.write((db) => putBlobs(db, blobs.slice(from, from + BLOBS)))
+  return { tree, manifest: checkpoint.manifest, complete: checkpoint.complete } satisfies Ground
 })
 
 /** What died in the middle goes on: when the archive is still what it was. */

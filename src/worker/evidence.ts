@@ -119,7 +119,10 @@ const adoptedBase = Effect.fn("worker.adoptedBase")(function* (base: Base) {
   )
 })
 
-const difference = Effect.fn("worker.difference")(function* (parentTree: Oid, base: Base) {
+/** A whole tree as a base that is told from nothing: what a log behind a checkpoint is replayed on. */
+export const treeAsBase = (tree: Oid) => difference(EMPTY_TREE, { ref: "", commit: null, tree })
+
+const difference = Effect.fn("worker.difference")(function* (parentTree: Oid, base: Checkpoint["base"]) {
   const git = yield* GitRepository
   const args = ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", parentTree, base.tree]
   const answer = yield* git.run({ args, gitDir: git.ownGitDir })

@@ -100,6 +100,7 @@ describe.skipIf(!hasBinary)("an archive killed at a failpoint", () => {
       // The segment, then the archive's own file.
       "lines.flush",
       "lines.link",
+      "archive.ground",
       "archive.write",
       "lines.flush",
       "lines.link",

@@ -196,6 +196,8 @@ describe("archive", () => {
     expect(await archived(to, { before: now - HOUR })).toMatchObject({ entries: 1 })
     expect((await ask(why(String(first))))[0]).toMatchObject({ code: "archived" })
     forget(shop)
+    // The tree that the first landing that stayed was made on was stored with the checkpoint.
+    expect((await verifyAll(shop)).map(({ fault }) => fault)).toEqual([null])
     await ask(revert({ kind: "id", id: "2" }, { dryRun: false }))
     await shop.drain()
     expect((await verifyAll(shop)).map(({ fault }) => fault)).toEqual([null, null])
