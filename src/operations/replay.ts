@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AuditService } from "../audit/AuditService.ts"
+import type { ArchiveRow } from "../audit/archive.sql.ts"
+import { newestArchive } from "../audit/archiving.ts"
 import { BlobStore } from "../audit/BlobStore.ts"
 import { LogExport } from "../audit/LogExport.ts"
 import type { AuditFault } from "../audit/ledger.ts"
@@ -10,6 +12,7 @@ import type { LogRecord } from "../audit/segment.ts"
 import type { CastPayload } from "../domain/cast.ts"
 import { canonicalJson } from "../domain/hash.ts"
 import type { Receipt } from "../domain/receipt.ts"
+import { toTimestamp } from "../domain/time.ts"
 import { Database } from "../platform/Database.ts"
 import { emptyFolder } from "../platform/empty-folder.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
@@ -174,6 +177,9 @@ const replayTrees = Effect.fn("operations.replayTrees")(function* (folder: strin
     if (chain.adopt(receipt)) foreign += 1
     chain.land(receipt, cast)
   })
+  // Nothing has landed since the checkpoint: the branch is where that left it.
+  const newest = yield* (yield* Database).read(newestArchive)
+  if (chain.tip === null && newest?.tree != null && replay.has(newest.tree)) chain.begin(newest)
   yield* replay.flush(true)
   if (chain.tip !== null) {
     yield* git(folder, ["update-ref", BRANCH, chain.tip])
@@ -205,6 +211,12 @@ class Chain {
     const who = signature(landed_at)
     this.add(base_tree, who, who, `The base that entry ${entry_id} landed on\n`)
     return true
+  }
+
+  /** The tree of a checkpoint, behind which nothing landed. */
+  begin({ tree, at, cut }: ArchiveRow): void {
+    const who = signature(toTimestamp(at))
+    this.add(tree!, who, who, `The tree of the checkpoint at row ${cut}\n`)
   }
 
   land(receipt: Receipt, cast: CastPayload | null): void {

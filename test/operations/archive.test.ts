@@ -81,6 +81,11 @@ describe("archive", () => {
     const report = await archived(to)
     expect(report).toMatchObject({ archived: true, entries: 4 })
     expect(await audited()).toMatchObject({ fault: null, archived: report.cut })
+    expect(await withLog(shop, replay({ to: folder(), until: undefined, from: undefined }))).toMatchObject({
+      landings: 0,
+      from_git: 0,
+      tip_tree: shop.git("rev-parse", "main^{tree}"),
+    })
     await landed(5, 6)
     expect((await audited()).fault).toBeNull()
     expect((await verifyAll(shop)).map(({ entry_id, fault }) => [entry_id, fault])).toEqual([
