@@ -4,6 +4,7 @@ import type { EntryState } from "../domain/entry.ts"
 import type { FailureReport, Receipt } from "../domain/receipt.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import type { AuditRow } from "../platform/audit.sql.ts"
+import { type Hold, holdOf } from "../queue/hold.ts"
 import { payloadOf } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { DeadLetterFilter, EntryRow } from "../queue/queue.sql.ts"
@@ -45,6 +46,8 @@ export interface EntryView {
   readonly reason: string | null
   readonly blocked_by: readonly number[]
   readonly supersedes: number | null
+  /** Who holds it, if anybody. */
+  readonly held: { readonly by: string; readonly reason: string; readonly since: string } | null
   readonly commit: string | null
   /** Only of an archived entry: its change and its proofs are not here. */
   readonly archived?: true
@@ -55,6 +58,7 @@ export const viewOf = (
   cast: CastPayload | null,
   receipt: Receipt | null,
   blockedBy: readonly number[],
+  hold: Hold | null,
 ): EntryView => ({
   id: row.id,
   state: row.state,
@@ -76,6 +80,7 @@ export const viewOf = (
   reason: row.reason,
   blocked_by: blockedBy,
   supersedes: row.supersedes,
+  held: hold && { by: hold.actor, reason: hold.reason, since: toTimestamp(hold.at) },
   commit: receipt?.commit ?? row.landed_commit,
   ...(row.archived !== null && { archived: true as const }),
 })
@@ -99,6 +104,7 @@ export const listPage = Effect.fn("operations.list")(function* (filter: ListFilt
         payloadOf(db, row.id),
         row.state === "applied" ? receiptOf(db, row.id) : null,
         blockers.map((on) => on.id),
+        holdOf(db, row),
       )
     })
     return { entries, nextCursor: rows.length > page.length ? String(page.at(-1)!.id) : null }
@@ -159,6 +165,7 @@ export const showEntry = Effect.fn("operations.show")(function* (id: string) {
         dependenciesOf(db, entry.id)
           .filter((on) => on.state !== "applied")
           .map((on) => on.id),
+        holdOf(db, entry),
       ),
       cast,
       verification: verification && {

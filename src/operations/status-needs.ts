@@ -21,8 +21,16 @@ interface Need {
   readonly next: string
 }
 
-/** What waits for a person, by what they have to do. */
+/** What waits for a person, by what they have to do, the most urgent kind first. `totals` counts what lists leave out. */
 export interface Needs {
+  readonly abandoned: readonly (Need & {
+    readonly state: EntryState
+    readonly worker: string
+    readonly leased_until: string
+    /** The worker's process has ended; else only its lease has. */
+    readonly ended: boolean
+  })[]
+  readonly blocked: readonly (Need & { readonly code: string })[]
   readonly approvals: readonly (Need & {
     readonly agent: string
     readonly paths: number
@@ -33,42 +41,54 @@ export interface Needs {
     readonly request_id: string
     readonly summary: string
     readonly questions: readonly string[]
+    readonly message: string
     readonly next: string
   }[]
   readonly conflicts: readonly (Need & { readonly agent: string })[]
   readonly dead_letters: readonly (Need & { readonly agent: string; readonly reason_class: string })[]
   readonly held: readonly (Need & { readonly by: string; readonly since: string })[]
-  readonly blocked: readonly (Need & { readonly code: string })[]
-  readonly expired_leases: readonly (Need & {
-    readonly state: EntryState
-    readonly worker: string
-    readonly expired_at: string
-  })[]
+  readonly totals: Readonly<Record<NeedKind, number>>
 }
+
+export type NeedKind = Exclude<keyof Needs, "totals">
 
 export const needsOf = Effect.fn("operations.needsOf")(function* (
   found: Attention,
   policy: Policy | null,
+  ended: (owner: string) => boolean,
   limit: number,
 ) {
   const queue = yield* QueueService
   const waiting = yield* (yield* RequestStore).inState("needs_clarification", limit)
+  const { abandoned, blocked, awaiting, conflicts, deadLetters, held } = found
   return {
-    approvals: yield* queue.read((db) => found.awaiting.map((row) => approvalNeed(db, row, policy))),
-    clarifications: waiting.map(({ request }) => ({
-      request_id: request.request_id,
-      summary: request.summary,
-      questions: questionsOf(request).map(({ question }) => question),
-      next: "hyperion request FILE, with the answers in it",
+    abandoned: abandoned.rows.map((row) => abandonedNeed(row, ended(row.lease_owner ?? ""))),
+    blocked: blocked.rows.map((row) => ({
+      entry_id: row.id,
+      task_id: row.task_id,
+      code: row.reason_code!,
+      message: row.reason ?? row.reason_code!,
+      next: `hyperion why ${row.id}`,
     })),
-    conflicts: found.conflicts.map((row) => ({
+    approvals: yield* queue.read((db) => awaiting.rows.map((row) => approvalNeed(db, row, policy))),
+    clarifications: waiting.map(({ request }) => {
+      const questions = questionsOf(request).map(({ question }) => question)
+      return {
+        request_id: request.request_id,
+        summary: request.summary,
+        questions,
+        message: questions.join(" ") || request.summary,
+        next: "hyperion request FILE",
+      }
+    }),
+    conflicts: conflicts.rows.map((row) => ({
       entry_id: row.id,
       task_id: row.task_id,
       agent: row.agent,
       message: row.reason ?? "it does not fit the current content",
       next: `hyperion why ${row.id}`,
     })),
-    dead_letters: found.deadLetters.map((row) => ({
+    dead_letters: deadLetters.rows.map((row) => ({
       entry_id: row.entry_id,
       task_id: row.task_id,
       agent: row.agent,
@@ -77,39 +97,53 @@ export const needsOf = Effect.fn("operations.needsOf")(function* (
       next: `hyperion why ${row.entry_id}`,
     })),
     held: yield* queue.read((db) =>
-      found.held.map((row) => {
-        const hold = holdOf(db, row)
+      held.rows.map((row) => {
+        const hold = holdOf(db, row)!
         return {
           entry_id: row.id,
           task_id: row.task_id,
-          by: hold?.actor ?? "",
-          since: toTimestamp(hold?.at ?? row.updated_at),
-          message: `held by ${hold?.actor ?? "somebody"}: ${hold?.reason ?? "no reason is recorded"}`,
+          by: hold.actor,
+          since: toTimestamp(hold.at),
+          message: `held by ${hold.actor}: ${hold.reason}`,
           next: `hyperion release ${row.id}`,
         }
       }),
     ),
-    blocked: found.blocked.map((row) => ({
-      entry_id: row.id,
-      task_id: row.task_id,
-      code: row.reason_code!,
-      message: row.reason ?? row.reason_code!,
-      next: `hyperion why ${row.id}`,
-    })),
-    expired_leases: found.abandoned.map((row) => ({
-      entry_id: row.id,
-      task_id: row.task_id,
-      state: row.state,
-      worker: row.lease_owner ?? "",
-      expired_at: toTimestamp(row.leased_until ?? row.updated_at),
-      message:
-        row.state === "committing"
-          ? "its landing was begun and not ended; the next worker ends or undoes it"
-          : "its worker is gone; the next one takes it",
-      next: "hyperion worker --drain",
-    })),
+    totals: {
+      abandoned: abandoned.total,
+      blocked: blocked.total,
+      approvals: awaiting.total,
+      clarifications: waiting.length,
+      conflicts: conflicts.total,
+      dead_letters: deadLetters.total,
+      held: held.total,
+    },
   } satisfies Needs
 })
+
+const clockTime = (at: number): string => toTimestamp(at).slice(11, 19)
+
+const abandonedNeed = (row: EntryRow, ended: boolean): Needs["abandoned"][number] => {
+  const worker = row.lease_owner ?? ""
+  const until = row.leased_until ?? row.updated_at
+  const lost = ended ? `${worker} has ended` : `the lease of ${worker} has run out`
+  const then =
+    row.state === "committing"
+      ? "the next worker ends or undoes its landing"
+      : ended
+        ? `taken over once its lease ends at ${clockTime(until)}`
+        : "the next worker takes it over"
+  return {
+    entry_id: row.id,
+    task_id: row.task_id,
+    state: row.state,
+    worker,
+    leased_until: toTimestamp(until),
+    ended,
+    message: `${lost}: ${then}`,
+    next: "hyperion worker --drain",
+  }
+}
 
 type Db = Parameters<typeof verificationOf>[0]
 

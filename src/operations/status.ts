@@ -2,8 +2,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type EntryState, originalStatus, STATES } from "../domain/entry.ts"
+import { type Eta, etaOf } from "../domain/eta.ts"
 import type { Policy } from "../domain/policy.ts"
 import { toTimestamp } from "../domain/time.ts"
+import { Database } from "../platform/Database.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
 import type { PolicySource } from "../platform/PolicyStore.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
@@ -12,12 +14,13 @@ import { type Freeze, freezeOf, freezeText } from "../queue/freeze.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { depth, receiptOf } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
+import { measuredPace } from "../telemetry/pace.ts"
 import { type Base, currentBase } from "../worker/base.ts"
 import { type Finding, findingOf, policyFindings, sandboxFinding } from "./status-findings.ts"
 import { type Needs, needsOf } from "./status-needs.ts"
 
-/** What there is of each kind is shown up to this many; the counts always say how many there are. */
-export const SHOWN = 20
+/** What needs a person is read up to this many of a kind; the totals always say how many there are. */
+const MOST = 1_000
 
 export interface StatusReport {
   readonly workspace: { readonly root: string; readonly database: string }
@@ -43,6 +46,10 @@ export interface StatusReport {
   readonly status_counts: Readonly<Record<"pending" | "in_progress" | "applied" | "failed", number>>
   /** Entries that are not decided yet. */
   readonly queue_depth: number
+  /** What a worker could take now, and when all of it will have been worked on; null where the log gives no basis. */
+  readonly line: { readonly ready: number; readonly in_hand: number; readonly eta: Eta | null }
+  /** Processes of the workers that are at work. */
+  readonly workers: readonly number[]
   readonly last_landing: {
     readonly entry_id: number
     readonly task_id: string | null
@@ -61,7 +68,11 @@ export const status = Effect.fn("operations.status")(function* () {
   const queue = yield* QueueService
   const now = yield* Clock.currentTimeMillis
   const { head, base, findings } = yield* surroundings
-  const found = yield* queue.read((db) => attention(db, now, SHOWN))
+  const database = yield* Database
+  const workers = yield* database.workers
+  const ended = yield* database.ended
+  const found = yield* queue.read((db) => attention(db, now, MOST, ended))
+  const pace = yield* queue.read((db) => measuredPace(db, now))
   const freeze = yield* queue.read(freezeOf)
   const policy = base?.policy.policy ?? null
   return {
@@ -91,6 +102,8 @@ export const status = Effect.fn("operations.status")(function* () {
       { pending: 0, in_progress: 0, applied: 0, failed: 0 },
     ),
     queue_depth: depth(found.counts),
+    line: { ready: found.ready, in_hand: found.inHand, eta: etaOf(pace, found.ready + found.inHand) },
+    workers: [...new Set(workers.map((name) => Number.parseInt(name, 10)))],
     last_landing:
       found.lastLanding === null
         ? null
@@ -104,7 +117,7 @@ export const status = Effect.fn("operations.status")(function* () {
             at: toTimestamp(found.lastLanding!.at),
           })),
     freeze: freeze && { by: freeze.actor, reason: freeze.reason, since: toTimestamp(freeze.at) },
-    needs: yield* needsOf(found, policy, SHOWN),
+    needs: yield* needsOf(found, policy, ended, MOST),
     findings: freeze ? [frozenFinding(freeze), ...findings] : findings,
   } satisfies StatusReport
 })

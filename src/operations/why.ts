@@ -1,7 +1,11 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { type Eta, etaOf, type Pace } from "../domain/eta.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import { parseVerificationBody } from "../domain/verification.ts"
+import { counted, spanText } from "../domain/words.ts"
+import { Database } from "../platform/Database.ts"
+import { isAbandoned, leasedEntries } from "../queue/attention.ts"
 import { freezeOf, freezeText } from "../queue/freeze.ts"
 import { holdOf, isHoldable } from "../queue/hold.ts"
 import { QueueService } from "../queue/QueueService.ts"
@@ -16,6 +20,7 @@ import {
   resolveId,
   verificationOf,
 } from "../queue/read.ts"
+import { measuredPace } from "../telemetry/pace.ts"
 import { type ArchivePlace, archiveOf, readArchive } from "./archived.ts"
 import { findEntries } from "./entries.ts"
 
@@ -29,28 +34,32 @@ export interface Explanation {
   readonly evidence: readonly string[]
   /** Ready entries that go before it; only while it waits for a worker. */
   readonly position: number | null
+  /** When it will have been worked on; null where that is for a person to say, or the log gives no basis. */
+  readonly eta: Eta | null
   readonly next: string | null
-}
-
-const ago = (now: Millis, at: Millis): string => {
-  const seconds = Math.max(0, Math.round((now - at) / 1000))
-  if (seconds < 120) return `${seconds} s`
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`
 }
 
 export const why = Effect.fn("operations.why")(function* (id: string) {
   const rows = yield* findEntries(id)
   const queue = yield* QueueService
   const now = yield* Clock.currentTimeMillis
-  return yield* queue.read((db) => rows.map((row) => explain(db, row, now)))
+  const ended = yield* (yield* Database).ended
+  return yield* queue.read((db) => {
+    const pace = measuredPace(db, now)
+    return rows.map((row) => explain(db, row, { now, ended, pace }))
+  })
 })
 
 type Db = Parameters<typeof receiptOf>[0]
 type Said = Pick<Explanation, "code" | "message" | "evidence" | "next"> & { readonly position?: number }
+interface Moment {
+  readonly now: Millis
+  readonly ended: (owner: string) => boolean
+  readonly pace: Pace | null
+}
 
-const explain = (db: Db, row: EntryRow, now: Millis): Explanation => {
-  const { position = null, evidence, ...said } = flagged(db, row, reasonOf(db, row, now))
+const explain = (db: Db, row: EntryRow, moment: Moment): Explanation => {
+  const { position = null, evidence, ...said } = flagged(db, row, reasonOf(db, row, moment))
   return {
     id: row.id,
     task_id: row.task_id,
@@ -58,7 +67,17 @@ const explain = (db: Db, row: EntryRow, now: Millis): Explanation => {
     ...said,
     evidence: linesOf(evidence),
     position,
+    eta: said.code === "held" ? null : etaOf(moment.pace, workBefore(db, row, position, moment)),
   }
+}
+
+/** Entries that workers must have worked on until this one is, itself included; 0 where a worker alone cannot do it. */
+const workBefore = (db: Db, row: EntryRow, position: number | null, { now, ended }: Moment): number => {
+  if (position !== null) {
+    const inHand = leasedEntries(db).filter((other) => !isAbandoned(other, now, ended))
+    return position + inHand.length + 1
+  }
+  return row.state === "in_progress" && !isAbandoned(row, now, ended) ? 1 : 0
 }
 
 /** A hold and a freeze stand before every other reason of what has not begun to land. */
@@ -83,7 +102,7 @@ const flagged = (db: Db, row: EntryRow, said: Said): Said => {
 const linesOf = (evidence: readonly string[]): readonly string[] =>
   evidence.flatMap((text) => text.split("\n")).filter((line) => line.trim() !== "")
 
-const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
+const reasonOf = (db: Db, row: EntryRow, { now, ended }: Moment): Said => {
   const place = archiveOf(db, row)
   if (place !== null) return whyArchived(row, place)
   switch (row.state) {
@@ -98,20 +117,24 @@ const reasonOf = (db: Db, row: EntryRow, now: Millis): Said => {
       }
     case "in_progress":
     case "committing": {
-      const left = row.leased_until! - now
+      const lost = ended(row.lease_owner!)
+        ? "; that worker has ended"
+        : row.leased_until! < now
+          ? "; its lease has run out"
+          : ""
       return {
         code: row.state === "committing" ? "landing" : "being_worked_on",
-        message: `worker ${row.lease_owner} has had it for ${ago(now, row.updated_at)}${left < 0 ? "; its lease has run out" : ""}`,
+        message: `worker ${row.lease_owner} has had it for ${spanText(now - row.updated_at)}${lost}`,
         evidence: [
           `attempt ${row.attempts} of ${row.max_attempts}, fencing token ${row.lease_token}`,
           `lease until ${toTimestamp(row.leased_until!)}`,
         ],
         next:
           row.state === "committing"
-            ? "hyperion worker --drain   (if that worker is gone, it finishes or undoes the landing)"
-            : left < 0
-              ? "hyperion worker --drain"
-              : null,
+            ? `hyperion worker --drain   (${lost === "" ? "if that worker is gone, " : ""}it finishes or undoes the landing)`
+            : lost === ""
+              ? null
+              : "hyperion worker --drain   (it takes it over once the lease has run out)",
       }
     }
     case "verified":
@@ -208,7 +231,7 @@ const whyPending = (db: Db, row: EntryRow): Said => {
     message:
       position === 0
         ? "it is next; a worker takes it"
-        : `${position} ready ${position === 1 ? "entry goes" : "entries go"} before it`,
+        : `${counted(position, "ready entry goes", "ready entries go")} before it`,
     evidence,
     position,
     next: "hyperion worker --drain",

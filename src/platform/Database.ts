@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { IDENTITY, type Identity } from "./identity.sql.ts"
-import { holdWorkerLock, liveWorkers } from "./live-workers.ts"
+import { endedOwners, holdWorkerLock, liveWorkers } from "./live-workers.ts"
 import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
 import migration0002 from "./migrations/0002_blobs.sql" with { type: "text" }
 import migration0003 from "./migrations/0003_held.sql" with { type: "text" }
@@ -88,6 +88,8 @@ export interface DatabaseShape {
   readonly enter: Effect.Effect<void, DatabaseError, Scope.Scope>
   /** The workers that are at work on this database, in all processes. */
   readonly workers: Effect.Effect<readonly string[]>
+  /** Whether a lease's owner (`worker-<process>`) has ended, for all owners as of now. */
+  readonly ended: Effect.Effect<(owner: string) => boolean>
   /**
    * Runs `body` in one `BEGIN IMMEDIATE` transaction: all of it is stored, or, when it throws, nothing. No I/O inside.
    * `durable` makes the commit survive power loss (synchronous=FULL); otherwise it survives the process only.
@@ -183,6 +185,7 @@ const open = (options: DatabaseOptions) => {
               ),
             ),
       workers: Effect.sync(() => (file === ":memory:" ? [] : liveWorkers(file))),
+      ended: Effect.sync(() => (file === ":memory:" ? () => false : endedOwners(file))),
       write: (body, options) =>
         attempt(() => {
           if (outdated !== null) throw failed("outdated", outdatedDetail(outdated, file))

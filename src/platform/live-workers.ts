@@ -53,6 +53,15 @@ export const liveWorkers = (databaseFile: string): readonly string[] => {
   })
 }
 
+/** Whether a lease's owner works no more: its process holds no lock. An owner without a process is taken at its word. */
+export const endedOwners = (databaseFile: string): ((owner: string) => boolean) => {
+  const alive = new Set(liveWorkers(databaseFile).map((name) => name.split(".")[0]))
+  return (owner) => {
+    const processId = /-(\d+)$/.exec(owner)?.[1]
+    return processId !== undefined && !alive.has(processId)
+  }
+}
+
 const attempt = <A>(body: () => A): A | undefined => {
   try {
     return body()

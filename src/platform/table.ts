@@ -5,6 +5,8 @@ export interface TableOptions {
   readonly head?: readonly string[]
   /** Cells per line, as {@link Terminal.columns}; undefined = nothing is cut. */
   readonly width?: number | undefined
+  /** Columns that are cut last: half an id, a state or a time says nothing. */
+  readonly whole?: readonly number[] | undefined
 }
 
 const GAP = 2
@@ -27,8 +29,19 @@ export const fit = (text: string, width: number): string => {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)
 
+/** As `shrinkAll`; `whole` columns are cut only where the others, at their narrowest, leave no room for them. */
+const shrink = (natural: readonly number[], width: number, whole: readonly number[]): readonly number[] => {
+  const kept = natural.filter((_, column) => whole.includes(column))
+  const others = natural.filter((_, column) => !whole.includes(column))
+  const rest = width - sum(kept) - GAP * kept.length
+  const narrowest = sum(others.map((cells) => Math.min(cells, NARROWEST))) + GAP * (others.length - 1)
+  if (others.length === 0 || narrowest > rest) return shrinkAll(natural, width)
+  const cut = [...shrinkAll(others, rest)]
+  return natural.map((cells, column) => (whole.includes(column) ? cells : cut.shift()!))
+}
+
 /** Cuts all columns to the same greatest width that fits, so short columns (ids, states) stay whole. */
-const shrink = (natural: readonly number[], width: number): readonly number[] => {
+const shrinkAll = (natural: readonly number[], width: number): readonly number[] => {
   const budget = width - GAP * (natural.length - 1)
   if (sum(natural) <= budget) return natural
   const cutTo = (cap: number) => natural.map((cells) => Math.min(cells, cap))
@@ -51,7 +64,7 @@ export const table = (rows: readonly (readonly Piece[])[], options: TableOptions
   const natural = Array.from({ length: count }, (_, column) =>
     Math.max(0, ...lines.map((line) => Bun.stringWidth(line[column]?.text ?? ""))),
   )
-  const widths = options.width === undefined ? natural : shrink(natural, options.width)
+  const widths = options.width === undefined ? natural : shrink(natural, options.width, options.whole ?? [])
   const pieces: Piece[] = []
   for (const [index, line] of lines.entries()) {
     if (index > 0) pieces.push("\n")

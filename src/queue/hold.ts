@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite"
 import { type EntryState, isLive } from "../domain/entry.ts"
 import type { Millis } from "../domain/time.ts"
 import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
-import { HELD, SET_HELD } from "./flags.sql.ts"
+import { COUNT_HELD, HELD, SET_HELD } from "./flags.sql.ts"
 import type { EntryRow } from "./queue.sql.ts"
 import { historyOf } from "./read.ts"
 import { entryRow, note } from "./transition.ts"
@@ -28,7 +28,7 @@ export const holdEntry = (
 /** The hold of an entry goes over to what takes its place: an agent's next answer must not undo a person's word. */
 export const inheritHold = (db: Database, audit: AuditAppender, from: EntryRow, id: number): void => {
   const row = entryRow(db, id)
-  const hold = holdOf(db, from)
+  const hold = recordedHold(db, from)
   if (row) markHeld(db, audit, row, hold?.actor ?? "operator", hold?.reason ?? `as entry ${from.id} was`)
 }
 
@@ -59,9 +59,13 @@ export interface Hold {
   readonly at: Millis
 }
 
-/** Who holds an entry, and why; null when nobody does. */
-export const holdOf = (db: Database, row: EntryRow): Hold | null => {
-  if (!row.held) return null
+/** Who holds an undecided entry, and why; null when nobody does. A hold that the log does not explain counts as well. */
+export const holdOf = (db: Database, row: EntryRow): Hold | null =>
+  row.held && isLive(row.state)
+    ? (recordedHold(db, row) ?? { actor: "somebody", reason: "no reason is recorded", at: row.updated_at })
+    : null
+
+const recordedHold = (db: Database, row: EntryRow): Hold | null => {
   const last = historyOf(db, row).findLast(({ event }) => event === "held")
   if (!last) return null
   const { why } = JSON.parse(last.data) as { readonly why?: unknown }
@@ -71,3 +75,5 @@ export const holdOf = (db: Database, row: EntryRow): Hold | null => {
 /** Undecided entries that a person holds, oldest first. */
 export const heldEntries = (db: Database, limit: number): readonly EntryRow[] =>
   db.query<EntryRow, [number]>(HELD).all(limit)
+
+export const countHeld = (db: Database): number => db.query<{ n: number }, []>(COUNT_HELD).get()!.n

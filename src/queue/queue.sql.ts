@@ -169,6 +169,8 @@ export interface ListFilter {
   /** Only entries that touch this path. */
   readonly path?: string
   readonly requestId?: string
+  /** Only undecided entries that a person holds. */
+  readonly held?: boolean
   readonly since?: number
   readonly limit: number
   /** Entries older than this id: the cursor of the page before. */
@@ -201,6 +203,7 @@ export const listQuery = (filter: ListFilter): Query => {
     where.push([`state IN (${filter.states.map(() => "?").join(", ")})`, ...filter.states])
   if (filter.agent !== undefined) where.push(["agent = ?", filter.agent])
   if (filter.requestId !== undefined) where.push(["request_id = ?", filter.requestId])
+  if (filter.held) where.push(["held = 1 AND decided = 0"])
   if (filter.since !== undefined) where.push(["updated_at >= ?", filter.since])
   if (filter.before !== undefined) where.push(["id < ?", filter.before])
   if (filter.path !== undefined) where.push(touches(filter.path))

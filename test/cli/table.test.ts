@@ -20,6 +20,13 @@ test("cuts the widest column first and shows the cut", () => {
   expect(text(table([row], { width: 40 }))).toBe(`12  pending  ${"a".repeat(12)}…  ${"b".repeat(11)}…`)
 })
 
+test("a column that is to stay whole is cut last", () => {
+  const row = ["12", "awaiting_approval", "a".repeat(30)]
+  expect(text(table([row], { width: 34, whole: [0, 1] }))).toBe(`12  awaiting_approval  ${"a".repeat(10)}…`)
+  // No room for it: then as if it had not been asked for.
+  expect(text(table([row], { width: 24, whole: [0, 1] }))).toBe("12  awaiting…  aaaaaaaa…")
+})
+
 test("a value can neither forge a row nor a column", () => {
   expect(text(table([["1\n2  applied", "\u001b[2K"]]))).toBe("1\\u{a}2  applied  \\u{1b}[2K")
 })
@@ -44,8 +51,9 @@ test("no line is wider than the terminal, wherever the narrowest columns fit at 
     FastCheck.property(
       FastCheck.array(FastCheck.tuple(cell, cell, cell), { maxLength: 5 }),
       FastCheck.integer({ min: 22, max: 120 }),
-      (rows, width) => {
-        const lines = text(table(rows, { width })).split("\n")
+      FastCheck.subarray([0, 1, 2]),
+      (rows, width, whole) => {
+        const lines = text(table(rows, { width, whole })).split("\n")
         expect(lines.length).toBe(Math.max(1, rows.length))
         for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(width)
       },

@@ -2,9 +2,12 @@ import { describe, expect } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import { markdown } from "../../src/cli/actions/report.ts"
+import { reportText } from "../../src/cli/actions/report-text.ts"
 import { toTimestamp } from "../../src/domain/time.ts"
 import { report } from "../../src/operations/report.ts"
+import { pieceText } from "../../src/platform/Terminal.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
+import { busyFriday } from "../support/busy-friday.ts"
 import { START, withLayer } from "../support/effect.ts"
 import {
   aDecision,
@@ -18,6 +21,7 @@ import {
   queueInMemory,
   settled,
 } from "../support/queue.ts"
+import { desk } from "./support.ts"
 
 const it = withLayer(queueInMemory)
 
@@ -121,5 +125,23 @@ describe("the report", () => {
       expect(text).toContain("Nothing landed.")
       expect(text).toContain("0 landed, 0 failed")
     }),
+  )
+})
+
+describe("on a screen", () => {
+  withLayer(desk({ policy: { guards: [{ id: "unit", command: "true" }] } })).effect(
+    "a busy Friday fits, cut lists say how much more there is and where",
+    () =>
+      Effect.gen(function* () {
+        yield* busyFriday()
+        const made = yield* report(START - 1, 1_000)
+        for (const columns of [80, 120]) {
+          const lines = reportText(made, columns).map(pieceText).join("").split("\n")
+          expect(lines.length).toBeLessThan(45)
+          expect(lines.filter((line) => Bun.stringWidth(line) > columns)).toEqual([])
+          expect(lines).toContain("not landed 12  2 more: hyperion report --format md")
+          expect(lines).toContain("landed 20  10 more: hyperion report --format md")
+        }
+      }),
   )
 })

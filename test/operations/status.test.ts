@@ -4,13 +4,19 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import { statusText } from "../../src/cli/actions/status.ts"
+import type { EntryState } from "../../src/domain/entry.ts"
 import { toTimestamp } from "../../src/domain/time.ts"
 import { RequestStore } from "../../src/intake/RequestStore.ts"
+import { listPage } from "../../src/operations/entries.ts"
 import { type StatusReport, status } from "../../src/operations/status.ts"
+import type { NeedKind } from "../../src/operations/status-needs.ts"
+import { why } from "../../src/operations/why.ts"
+import { Database } from "../../src/platform/Database.ts"
 import { PolicyStore } from "../../src/platform/PolicyStore.ts"
 import { pieceText } from "../../src/platform/Terminal.ts"
 import { CurrentWorkspace } from "../../src/platform/Workspace.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
+import { busyFriday, DEAD_WORKER } from "../support/busy-friday.ts"
 import { START, withLayer } from "../support/effect.ts"
 import {
   aDecision,
@@ -53,7 +59,7 @@ describe("a quiet workspace", () => {
       })
       expect(codes(report)).toEqual(["no_sandbox"])
       expect(textOf(report)).toContain("nothing needs you")
-      expect(textOf(report).trim().split("\n")).toHaveLength(7)
+      expect(textOf(report).trim().split("\n")).toHaveLength(8)
     }),
   )
 
@@ -103,9 +109,9 @@ describe("what needs a person", () => {
       expect(needs.conflicts.map((need) => need.entry_id)).toEqual([conflict])
       expect(needs.dead_letters.map((need) => need.entry_id)).toEqual([failed])
       expect(needs.blocked).toMatchObject([{ entry_id: blocked, code: "test", message: "the test says so" }])
-      expect(needs.expired_leases.map((need) => [need.entry_id, need.state])).toEqual([
-        [landing, "committing"],
-        [stalled, "in_progress"],
+      expect(needs.abandoned.map((need) => [need.entry_id, need.state, need.ended])).toEqual([
+        [landing, "committing", false],
+        [stalled, "in_progress", false],
       ])
       const text = textOf(report)
       for (const next of [
@@ -114,7 +120,6 @@ describe("what needs a person", () => {
         "hyperion worker --drain",
       ])
         expect(text).toContain(next)
-      expect(text).toContain(needs.approvals[0]!.digest.slice(0, 12))
     }),
   )
 
@@ -155,9 +160,11 @@ describe("what needs a person", () => {
       const leases = yield* queue.lease("worker-1", LEASE_MS, 25)
       yield* queue.settle(leases.map((lease) => settlement(lease, "awaiting_approval")))
       const report = yield* status()
-      expect(report.needs.approvals).toHaveLength(20)
-      expect(report.counts.awaiting_approval).toBe(25)
-      expect(textOf(report)).toContain("and 5 more: hyperion list --state awaiting_approval")
+      expect(report.needs.approvals).toHaveLength(25)
+      expect(report.needs.totals.approvals).toBe(25)
+      const text = textOf(report)
+      expect(text).toContain("approvals 25  22 more: hyperion list --state awaiting_approval")
+      expect(text.match(/hyperion approve \d+/g)).toHaveLength(3)
     }),
   )
 
@@ -265,3 +272,137 @@ describe("what is wrong with the workspace", () => {
     }),
   )
 })
+
+describe("a busy Friday", () => {
+  const busy = withLayer(desk({ policy: guarded }))
+  const widthOf = (line: string) => Bun.stringWidth(line)
+
+  busy.effect("is whole in JSON, and its totals agree with its lists", () =>
+    Effect.gen(function* () {
+      const day = yield* busyFriday()
+      const report = yield* status()
+      expect(report.queue_depth).toBe(60)
+      const { totals, ...lists } = report.needs
+      for (const [kind, list] of Object.entries(lists))
+        expect([kind, list.length]).toEqual([kind, totals[kind as NeedKind]])
+      expect(report.needs.approvals.map((need) => need.entry_id)).toEqual([...day.approvals])
+      expect(new Set(report.needs.blocked.map((need) => need.entry_id))).toEqual(new Set(day.blocked))
+      expect(report.needs.held.map((need) => need.entry_id)).toEqual([...day.held])
+      expect(report.needs.conflicts.map((need) => need.entry_id).sort()).toEqual([...day.conflicts].sort())
+      expect(totals).toMatchObject({ dead_letters: day.deadLetters.length, clarifications: 3 })
+      expect(report.line).toMatchObject({ ready: 20, in_hand: 4 })
+      expect(report.line.eta!.ms).toBeGreaterThan(0)
+    }),
+  )
+
+  for (const columns of [80, 120])
+    busy.effect(`fits a screen of ${columns} columns, the most urgent first`, () =>
+      Effect.gen(function* () {
+        yield* busyFriday()
+        const lines = statusText(yield* status(), columns)
+          .map(pieceText)
+          .join("")
+          .split("\n")
+        expect(lines.length).toBeLessThan(42)
+        const wide = lines.filter((line) => widthOf(line) > columns)
+        expect(wide).toEqual([])
+        const heads = lines.filter((line) => /^[a-z]+ \d+/.test(line)).map((line) => line.split("  ")[0])
+        expect(heads).toEqual([
+          "blocked 6",
+          "approvals 17",
+          "questions 3",
+          "conflicts 5",
+          "failed 7",
+          "held 3",
+        ])
+        // Every line of an entry ends with a whole command.
+        const needs = lines.slice(lines.findIndex((line) => line.startsWith("needs you")))
+        for (const line of needs.filter((one) => one.startsWith("  ")))
+          expect(line).toMatch(/ {2}hyperion (why \d+|approve \d+|release \d+|request FILE)$/)
+      }),
+    )
+
+  busy.effect("shows all of a little", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 5; n++) yield* awaiting({ taskId: `t-${n}`, path: `f${n}` })
+      const text = textOf(yield* status())
+      expect(text.match(/hyperion approve \d+/g)).toHaveLength(5)
+      expect(text).not.toContain("more:")
+    }),
+  )
+})
+
+describe("the hands of a worker that was killed", () => {
+  const file = withLayer(desk({ policy: guarded, file: true }))
+  file.effect("are told from those of one at work, before the lease ends", () =>
+    Effect.gen(function* () {
+      yield* (yield* Database).enter
+      const alive = `worker-${process.pid}`
+      const day = yield* busyFriday(alive)
+      const report = yield* status()
+      expect(report.workers).toEqual([process.pid])
+      expect(report.line.in_hand).toBe(2)
+      expect(report.needs.abandoned).toMatchObject([
+        { entry_id: day.abandoned[1], state: "committing", worker: DEAD_WORKER, ended: true },
+        { entry_id: day.abandoned[0], state: "in_progress", worker: DEAD_WORKER, ended: true },
+      ])
+      const [dead] = yield* why(String(day.abandoned[0]))
+      expect(dead!.message).toContain("that worker has ended")
+      expect(dead!.eta).toBeNull()
+      const [one] = yield* queueOf("in_progress")
+      const [live] = yield* why(String(one))
+      expect(live!.message).not.toContain("ended")
+      expect(live!.eta!.ms).toBeGreaterThan(0)
+    }),
+  )
+})
+
+describe("when an entry will have been worked on", () => {
+  const plain = withLayer(desk({ policy: guarded }))
+  plain.effect("is unknown before anything was", () =>
+    Effect.gen(function* () {
+      const id = yield* enqueued()
+      const [told] = yield* why(String(id))
+      expect(told).toMatchObject({ position: 0, eta: null })
+      const report = yield* status()
+      expect(report.line).toEqual({ ready: 1, in_hand: 0, eta: null })
+      expect(textOf(report)).toContain("time unknown: nothing was worked on yet")
+    }),
+  )
+
+  plain.effect("is by what goes before it, at the pace of the last hour", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 6; n++) {
+        yield* enqueued({ taskId: `done-${n}`, path: `d${n}` })
+        const lease = yield* leased()
+        yield* TestClock.adjust(60_000)
+        yield* settled(lease, "verified")
+      }
+      const ids = []
+      for (let n = 0; n < 3; n++) ids.push(yield* enqueued({ taskId: `t-${n}`, path: `f${n}` }))
+      const told = (yield* Effect.forEach(ids, (id) => why(String(id)))).flat()
+      expect(told.map(({ position, eta }) => [position, eta?.ms])).toEqual([
+        [0, 60_000],
+        [1, 120_000],
+        [2, 180_000],
+      ])
+      // A day later the last hour is empty, and the last entries before it still tell.
+      yield* TestClock.adjust(86_400_000)
+      expect((yield* why(String(ids[0])))[0]!.eta?.ms).toBe(60_000)
+    }),
+  )
+
+  plain.effect("is for a person to say where one has to decide", () =>
+    Effect.gen(function* () {
+      yield* busyFriday()
+      const day = (yield* status()).needs
+      for (const need of [day.approvals[0]!, day.blocked[0]!, day.held[0]!, day.conflicts[0]!])
+        expect((yield* why(String(need.entry_id)))[0]!.eta).toBeNull()
+    }),
+  )
+})
+
+const queueOf = (state: EntryState) =>
+  Effect.map(listPage({ states: [state], limit: 100 }), ({ entries }) =>
+    entries.map(({ id }) => id).reverse(),
+  )

@@ -31,6 +31,8 @@ export interface DeskOptions {
   /** What the person types, given all that is on the screen. */
   readonly types?: (screen: string) => string
   readonly env?: Readonly<Record<string, string>>
+  /** Keeps the queue in a file: for what other processes see. */
+  readonly file?: boolean
 }
 
 /** Types the first digits of the digest that the screen shows last, as a person who has looked would. */
@@ -62,6 +64,7 @@ export const desk = ({
   presence = AT_TERMINAL,
   types = () => "",
   env = {},
+  file = false,
 }: DeskOptions = {}) =>
   Layer.unwrapScoped(
     Effect.gen(function* () {
@@ -91,7 +94,9 @@ export const desk = ({
         trusted,
       ).pipe(
         Layer.provideMerge(Layer.mergeAll(QueueService.layer, AuditService.layer, PolicyStore.layer)),
-        Layer.provideMerge(Database.layerMemory),
+        Layer.provideMerge(
+          file ? Database.layer({ file: workspace.databaseFile, create: true }) : Database.layerMemory,
+        ),
         Layer.provideMerge(Layer.succeed(CurrentWorkspace, workspace)),
         Layer.provideMerge(Layer.succeed(Operator, Operator.from({ USER: "ada", HOME: root, ...env }))),
       )

@@ -1,4 +1,6 @@
 import * as Effect from "effect/Effect"
+import { etaText } from "../../domain/eta.ts"
+import { counted } from "../../domain/words.ts"
 import { readArchive } from "../../operations/archived.ts"
 import { type EntryDetail, showEntry } from "../../operations/entries.ts"
 import { type Explanation, why } from "../../operations/why.ts"
@@ -21,11 +23,26 @@ export const showWhy = (context: CommandContext<{ readonly id: string }>) =>
     }),
   )
 
-const whyText = ({ id, task_id, state, code, message, evidence, next }: Explanation): readonly Piece[] => [
+const whyText = ({
+  id,
+  task_id,
+  state,
+  code,
+  message,
+  evidence,
+  position,
+  eta,
+  next,
+}: Explanation): readonly Piece[] => [
   styled("bold", `entry ${id}`),
   ` (${task_id}) is ${state}: `,
   styled("cyan", code),
   `\n  ${visibleLine(message)}`,
+  ...(eta === null
+    ? position === null
+      ? []
+      : ["\n  time unknown: nothing was worked on yet"]
+    : [`\n  ${etaText(eta)} of work, by the last ${counted(eta.sample, "entry", "entries")}`]),
   ...evidence.flatMap((line) => line.split("\n").map((part) => `\n  - ${part}`)),
   ...(next === null ? [] : ["\n  next: ", styled("bold", next)]),
 ]
@@ -68,6 +85,7 @@ const detailText = ({
   field("expires", receipt === null && entry.state !== "applied" ? entry.expires_at : null)
   field("attempts", `${entry.attempts} of ${entry.max_attempts}`)
   field("reason", entry.reason)
+  if (entry.held) field("held", `by ${entry.held.by} since ${entry.held.since}: ${entry.held.reason}`)
   field("blocked by", entry.blocked_by.join(", "))
   field("digest", verification?.approval_digest)
   field("commit", entry.commit)

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type EntryState, TERMINAL } from "../../domain/entry.ts"
 import { toTimestamp } from "../../domain/time.ts"
+import { spanText } from "../../domain/words.ts"
 import {
   type auditView,
   type EntryView,
@@ -18,8 +19,8 @@ import type { CommandContext } from "../run.ts"
 import { runCore } from "../run-program.ts"
 import type { TimeArg } from "../time.ts"
 
-/** Rows of a listing without `--limit`. */
-const PAGE = 100
+/** Rows of a listing without `--limit`: as many as a script wants at once, or as a person reads on a screen. */
+const pageSize = ({ format, stdout }: OutputWriter): number => (format === "text" && stdout.isTTY ? 30 : 100)
 
 const instant = (time: TimeArg | undefined) =>
   time === undefined
@@ -37,6 +38,8 @@ const listing = <T>(
     readonly head: readonly string[]
     readonly row: (row: T) => readonly string[]
     readonly none: string
+    /** Columns that are not cut. */
+    readonly whole?: readonly number[]
   },
   cursor: string | null = null,
 ): void => {
@@ -45,8 +48,10 @@ const listing = <T>(
   else if (output.format === "jsonl") for (const row of rows) output.jsonl(row)
   else if (rows.length === 0) output.note(text.none)
   else {
-    output.data(table(rows.map(text.row), { head: text.head, width: output.stdout.columns }))
-    if (cursor !== null) output.note(`more: the same command with --cursor ${cursor}`)
+    output.data(
+      table(rows.map(text.row), { head: text.head, width: output.stdout.columns, whole: text.whole }),
+    )
+    if (cursor !== null) output.note(`more: the same command with --cursor ${cursor}, or with --limit N`)
   }
 }
 
@@ -55,6 +60,7 @@ const clock = (timestamp: string): string => timestamp.slice(0, 19).replace("T",
 
 export interface ListArgs {
   readonly state: readonly string[]
+  readonly held: boolean
   readonly agent: string | undefined
   readonly path: string | undefined
   readonly since: TimeArg | undefined
@@ -63,7 +69,10 @@ export interface ListArgs {
 }
 
 /** What a listing's page and filters are in the queue's terms; said and null when the cursor is none of ours. */
-const pageOf = Effect.fn("cli.page")(function* (args: Omit<ListArgs, "state">, output: OutputWriter) {
+const pageOf = Effect.fn("cli.page")(function* (
+  args: Omit<ListArgs, "state" | "held">,
+  output: OutputWriter,
+) {
   const since = yield* instant(args.since)
   if (args.cursor !== undefined && !/^\d{1,15}$/.test(args.cursor)) {
     output.error(
@@ -77,7 +86,7 @@ const pageOf = Effect.fn("cli.page")(function* (args: Omit<ListArgs, "state">, o
     return null
   }
   return {
-    limit: args.limit ?? PAGE,
+    limit: args.limit ?? pageSize(output),
     ...(args.agent !== undefined && { agent: args.agent }),
     ...(args.path !== undefined && { path: args.path }),
     ...(since !== undefined && { since }),
@@ -92,19 +101,25 @@ export const list = (context: CommandContext<ListArgs>) =>
       const { args, output } = context
       const filter = yield* pageOf(args, output)
       if (filter === null) return Exit.usage
-      const page = yield* listPage({ states: args.state as readonly EntryState[], ...filter })
+      const now = yield* Clock.currentTimeMillis
+      const page = yield* listPage({
+        states: args.state as readonly EntryState[],
+        held: args.held,
+        ...filter,
+      })
       listing(
         output,
         "entries",
         page.entries,
         {
-          head: ["ID", "STATE", "TASK", "AGENT", "UPDATED", "INTENT"],
+          head: ["ID", "STATE", "SINCE", "TASK", "AGENT", "INTENT"],
+          whole: [0, 1, 2],
           row: (entry: EntryView) => [
             String(entry.id),
-            entry.state,
+            entry.held === null ? entry.state : `${entry.state}, held`,
+            spanText(now - Date.parse(entry.updated_at)),
             entry.task_id,
             entry.agent,
-            clock(entry.updated_at),
             entry.intent ??
               (entry.archived
                 ? "(archived)"
@@ -132,9 +147,10 @@ export const showHistory = (
     Effect.gen(function* () {
       const { args, output } = context
       const since = yield* instant(args.since)
-      const rows = yield* history({ id: args.id, since, limit: args.limit ?? PAGE })
+      const rows = yield* history({ id: args.id, since, limit: args.limit ?? pageSize(output) })
       listing(output, "events", rows, {
         head: ["SEQ", "AT", "EVENT", "ENTRY", "ACTOR", "DATA"],
+        whole: [0, 1, 2, 3],
         row: (row: ReturnType<typeof auditView>) => [
           String(row.seq),
           clock(row.at),
@@ -157,9 +173,10 @@ export const showWorkerLogs = (
     Effect.gen(function* () {
       const { args, output } = context
       const since = yield* instant(args.since)
-      const logs = yield* workerLogs(since, args.limit ?? PAGE)
+      const logs = yield* workerLogs(since, args.limit ?? pageSize(output))
       listing(output, "logs", logs, {
         head: ["AT", "LEVEL", "ENTRY", "TASK", "MESSAGE", "DETAILS"],
+        whole: [0, 1, 2, 4],
         row: (row) => [
           clock(toTimestamp(row.created_at * 1000)),
           row.level,
@@ -174,22 +191,24 @@ export const showWorkerLogs = (
     }),
   )
 
-export const showDeadLetters = (context: CommandContext<Omit<ListArgs, "state">>) =>
+export const showDeadLetters = (context: CommandContext<Omit<ListArgs, "state" | "held">>) =>
   runCore(
     context,
     Effect.gen(function* () {
       const { args, output } = context
       const filter = yield* pageOf(args, output)
       if (filter === null) return Exit.usage
+      const now = yield* Clock.currentTimeMillis
       const { letters, nextCursor } = yield* listDeadLetters(filter)
       const text = {
-        head: ["ENTRY", "CLASS", "TASK", "AGENT", "FAILED", "ERROR"],
+        head: ["ENTRY", "CLASS", "SINCE", "TASK", "AGENT", "ERROR"],
+        whole: [0, 1, 2],
         row: (row: (typeof letters)[number]) => [
           String(row.queue_id),
           row.reason_class,
+          spanText(now - row.failed_at * 1000),
           row.task_id,
           row.agent,
-          clock(toTimestamp(row.failed_at * 1000)),
           row.error,
         ],
         none: "no dead letters",

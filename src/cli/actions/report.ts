@@ -6,6 +6,7 @@ import { Exit } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
 import { runCore } from "../run-program.ts"
 import type { TimeArg } from "../time.ts"
+import { reportText } from "./report-text.ts"
 
 export interface ReportArgs {
   readonly since: TimeArg | undefined
@@ -27,6 +28,8 @@ export const showReport = (context: CommandContext<ReportArgs>) =>
       const made = yield* report(from, args.limit ?? ROWS)
       if (output.format === "json") output.json({ schema_version: 1, ...made })
       else if (output.format === "jsonl") output.jsonl({ schema_version: 1, ...made })
+      else if (args.format === "text" || (args.format === undefined && output.stdout.isTTY))
+        output.data(reportText(made, output.stdout.columns))
       else output.data(markdown(made))
       return Exit.ok
     }),

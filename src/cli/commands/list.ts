@@ -20,6 +20,7 @@ export default defineCommand({
       multiple: true,
       description: "Only entries in this state",
     },
+    held: { type: "boolean", description: "Only undecided entries that a person holds" },
     agent: { type: "string", value: "NAME", description: "Only the entries of this agent" },
     path: { type: "string", value: "PATH", description: "Only entries that change PATH" },
     since: {

@@ -10,7 +10,7 @@ export default defineCommand({
     format: {
       type: "enum",
       options: ["md", "text", "json", "jsonl"],
-      description: "How the report is printed (md; text is the same)",
+      description: "How the report is printed (md; text, shorter, on a terminal)",
     },
   },
   examples: [
