@@ -5,6 +5,8 @@ import * as Layer from "effect/Layer"
 import { GENESIS_HASH } from "../domain/audit.ts"
 import { type AuditRow, ROWS_AFTER } from "../platform/audit.sql.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
+import { GET_META } from "../platform/meta.sql.ts"
+import { META } from "../platform/meta-keys.ts"
 import {
   ARCHIVES,
   type ArchiveRow,
@@ -22,7 +24,7 @@ import {
   type StoredDecision,
   type StoredEntry,
 } from "./audit.sql.ts"
-import { compareDecision, compareEntry } from "./compare.ts"
+import { compareDecision, compareEntry, compareFreeze } from "./compare.ts"
 import { compareArchive, Foundation } from "./foundation.ts"
 import { type AuditFault, faultAt, Ledger } from "./ledger.ts"
 
@@ -41,7 +43,7 @@ export interface AuditReport {
 export interface AuditServiceShape {
   /**
    * Recomputes the whole chain and rebuilds the queue from it, then compares: every entry's state and identity, every
-   * cast's checksum, every receipt, proof and approval. Names the first thing that does not fit. `expectedHead` is a
+   * cast's checksum, every receipt, proof, approval and hold, and the freeze. Names the first thing that does not fit. `expectedHead` is a
    * head exported earlier: it must still be in the log, or the log was truncated or rewritten. Others may go on writing
    * meanwhile.
    */
@@ -176,7 +178,11 @@ const make = Effect.gen(function* () {
       })
       if (fault) return report(fault)
     }
-    return report(null)
+    return report(
+      yield* compare((db) =>
+        compareFreeze(db.query<{ value: string }, [string]>(GET_META).get(META.freeze)?.value, ledger.freeze),
+      ),
+    )
   })
 
   /** The archived entries, then the rows that stayed. */

@@ -66,12 +66,12 @@ export const INSERT_TOMBSTONE = `INSERT INTO entry (${TOMBSTONE.join(", ")}, dec
   VALUES (${TOMBSTONE.map(() => "?").join(", ")}, 1)`
 
 /**
- * Rows up to the cut that stay: those of entries that stay, persons' decisions about requests, earlier checkpoints, and
+ * Rows up to the cut that stay: those of entries that stay, persons' decisions about requests and all landings, earlier checkpoints, and
  * the adopted bases that are still stored. The delete trigger of the log (0006) says the same.
  */
 const AUDIT_KEPT = `(CASE WHEN audit.entry_id IS NOT NULL
     THEN (SELECT e.archived FROM entry e WHERE e.id = audit.entry_id) IS NULL
-    ELSE audit.event IN ('archived', 'approved', 'approval_recorded', 'rejected')
+    ELSE audit.event IN ('archived', 'frozen', 'thawed', 'approved', 'approval_recorded', 'rejected')
       OR (audit.event = 'base_adopted'
         AND EXISTS (SELECT 1 FROM base_checkpoint b WHERE b.audit_seq = audit.seq)) END)`
 /** `?1` = behind this row, `?2` = the cut. */

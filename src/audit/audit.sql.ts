@@ -13,6 +13,7 @@ export interface StoredEntry {
   readonly payload_hash: string
   readonly priority: number
   readonly state: EntryState
+  readonly held: number
   readonly audit_seq: number
   readonly body: string | null
   readonly receipt: string | null
@@ -20,7 +21,7 @@ export interface StoredEntry {
   readonly approval_digest: string | null
 }
 export const ENTRIES_AFTER = `SELECT e.id, e.cast_id, e.checksum, e.request_id, e.task_id, e.agent, e.payload_hash,
-    e.priority, e.state, e.audit_seq, p.body, r.body AS receipt, v.result_tree, v.approval_digest
+    e.priority, e.state, e.held, e.audit_seq, p.body, r.body AS receipt, v.result_tree, v.approval_digest
   FROM entry e LEFT JOIN entry_payload p ON p.id = e.id LEFT JOIN receipt r ON r.entry_id = e.id
     LEFT JOIN verification v ON v.entry_id = e.id
   WHERE e.id > ? ORDER BY e.id LIMIT ? + 0`

@@ -4,7 +4,7 @@ import { isLive } from "../domain/entry.ts"
 import { canonicalJson, sha256Hex } from "../domain/hash.ts"
 import type { AuditRow } from "../platform/audit.sql.ts"
 import type { StoredDecision, StoredEntry } from "./audit.sql.ts"
-import { type AuditFault, dataOf, faultAt, type LoggedEntry } from "./ledger.ts"
+import { type AuditFault, dataOf, faultAt, type LoggedEntry, type LoggedFreeze } from "./ledger.ts"
 
 /** Fields of an entry that its first row of the log repeats. */
 const NAMED = ["cast_id", "checksum", "task_id", "agent", "payload_hash", "priority"] as const
@@ -29,6 +29,14 @@ export const compareEntry = (
     return fault("entry", `entry ${id} is ${row.state} in the queue, but ${logged.state} in the log`)
   if (row.audit_seq !== logged.lastSeq)
     return fault("entry", `entry ${id} names row ${row.audit_seq} as its newest; it is row ${logged.lastSeq}`)
+
+  if ((row.held === 1) !== logged.held)
+    return fault(
+      "entry",
+      logged.held
+        ? `entry ${id} is held by the log, but was let go in the queue`
+        : `entry ${id} is held in the queue, but nobody held it by the log`,
+    )
 
   const enqueued = dataOf(dataOfRow(logged.enqueuedSeq))
   const changed = NAMED.find((name) => row[name] !== enqueued[name])
@@ -87,4 +95,19 @@ export const compareDecision = (row: StoredDecision, logged: AuditRow | undefine
   return same
     ? null
     : faultAt("approval", at, `approval ${row.id} is not what was recorded in row ${logged.seq}`)
+}
+
+/** The freeze in force, as stored, against the one of the log. */
+export const compareFreeze = (stored: string | undefined, logged: LoggedFreeze | null): AuditFault | null => {
+  if (stored === undefined)
+    return (
+      logged &&
+      faultAt("freeze", {}, `landings are stopped by the log (${logged.actor}), but not in the queue`)
+    )
+  if (logged === null)
+    return faultAt("freeze", {}, "landings are stopped in the queue, but nobody stopped them by the log")
+  const { actor, reason, at } = dataOf(stored)
+  return actor === logged.actor && reason === logged.reason && at === logged.at
+    ? null
+    : faultAt("freeze", {}, "the stop of all landings is not the one that was recorded")
 }

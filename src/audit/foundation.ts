@@ -58,6 +58,7 @@ export class Foundation {
       verifiedSeq: 0,
       appliedSeq: 0,
       lastSeq: row.audit_seq,
+      held: false,
       isArchived: true,
     }
   }

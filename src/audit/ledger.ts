@@ -21,6 +21,7 @@ export interface AuditFault {
     | "cast"
     | "approval"
     | "receipt"
+    | "freeze"
     | "blob"
     | "base"
     | "archive"
@@ -43,8 +44,16 @@ export interface LoggedEntry {
   verifiedSeq: number
   appliedSeq: number
   lastSeq: number
+  held: boolean
   /** Its rows are in an archive; it never changes again. */
   readonly isArchived?: true
+}
+
+/** Who stopped all landings, why and when. */
+export interface LoggedFreeze {
+  readonly actor: string
+  readonly reason: string
+  readonly at: number
 }
 
 /** Events that record a person's decision; their data names the row of `approval`. */
@@ -57,6 +66,8 @@ export class Ledger {
   counts: StateCounts = NO_COUNTS
   /** By entry id; ids are dense. */
   readonly entries: (LoggedEntry | undefined)[] = []
+  /** In force after the newest row. */
+  freeze: LoggedFreeze | null = null
   /** By number of the approval: the row that recorded it. */
   readonly decisions = new Map<number, AuditRow>()
   /** By cut: the row that recorded the checkpoint. */
@@ -107,9 +118,11 @@ export class Ledger {
 
   /** What a row says beside the state of its entry. */
   note(row: AuditRow): void {
-    if (!DECISIONS.has(row.event) && row.event !== "archived") return
-    const { approval, cut } = dataOf(row.data)
+    if (row.event === "thawed") this.freeze = null
+    if (!DECISIONS.has(row.event) && row.event !== "archived" && row.event !== "frozen") return
+    const { approval, cut, reason } = dataOf(row.data)
     if (row.event === "archived") this.archives.set(Number(cut), row)
+    else if (row.event === "frozen") this.freeze = { actor: row.actor, reason: String(reason), at: row.at }
     else if (typeof approval === "number") this.decisions.set(approval, row)
   }
 
@@ -122,11 +135,19 @@ export class Ledger {
     const { seq } = row
     if (known) {
       known.lastSeq = seq
+      if (row.event === "held" || row.event === "released") known.held = row.event === "held"
       if (to) known.state = to
       if (to === "applied") known.appliedSeq = seq
       else if (row.event === "verified") known.verifiedSeq = seq
     } else if (to) {
-      this.entries[id] = { state: to, enqueuedSeq: seq, verifiedSeq: 0, appliedSeq: 0, lastSeq: seq }
+      this.entries[id] = {
+        state: to,
+        enqueuedSeq: seq,
+        verifiedSeq: 0,
+        appliedSeq: 0,
+        lastSeq: seq,
+        held: false,
+      }
     }
   }
 }

@@ -16,6 +16,7 @@ import { TERMINAL } from "../domain/entry.ts"
 import type { Receipt } from "../domain/receipt.ts"
 import type { AuditRow } from "../platform/audit.sql.ts"
 import { DROP_META, SET_META } from "../platform/meta.sql.ts"
+import { META } from "../platform/meta-keys.ts"
 import { SET_HELD } from "../queue/flags.sql.ts"
 import {
   COUNT_BLOCKERS,
@@ -180,10 +181,10 @@ export class QueueReplay {
     if (DECIDING.has(row.event)) this.decide(db, row, data)
     if (row.event === "frozen")
       db.query(SET_META).run(
-        "freeze",
+        META.freeze,
         JSON.stringify({ actor: row.actor, reason: data["reason"], at: row.at }),
       )
-    if (row.event === "thawed") db.query(DROP_META).run("freeze")
+    if (row.event === "thawed") db.query(DROP_META).run(META.freeze)
     const traces = id === null ? undefined : this.traces.get(id)
     if (id === null || !traces) return
     if (row.event === "held" || row.event === "released")

@@ -1,5 +1,7 @@
 /** Keys of the `meta` table that more than one stage reads. */
 export const META = {
+  /** Who stopped all landings, why and when, as JSON; absent while they may begin. */
+  freeze: "freeze",
   /** Duplicates refused since the queue was made. */
   dedupHits: "dedup_hits",
   /** Epoch milliseconds of the last cleanup. */

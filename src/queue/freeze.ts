@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import { auditAppender } from "../platform/audit-append.sql.ts"
 import { DROP_META, GET_META, SET_META } from "../platform/meta.sql.ts"
+import { META } from "../platform/meta-keys.ts"
 import { CLEAR_FROZEN } from "./flags.sql.ts"
 
 /** No landing begins in this workspace until it is thawed. */
@@ -11,11 +12,9 @@ export interface Freeze {
   readonly at: Millis
 }
 
-const KEY = "freeze"
-
 /** The freeze in force; null when landings may begin. One that cannot be read counts: nothing lands by accident. */
 export const freezeOf = (db: Database): Freeze | null => {
-  const value = db.query<{ value: string }, [string]>(GET_META).get(KEY)?.value
+  const value = db.query<{ value: string }, [string]>(GET_META).get(META.freeze)?.value
   if (value === undefined) return null
   try {
     const { actor, reason, at } = JSON.parse(value) as Freeze
@@ -37,7 +36,7 @@ export const freezeQueue = (
 ): Freeze | null => {
   const standing = freezeOf(db)
   if (standing) return standing
-  db.query(SET_META).run(KEY, JSON.stringify({ actor, reason, at }))
+  db.query(SET_META).run(META.freeze, JSON.stringify({ actor, reason, at }))
   auditAppender(db, at).append({ event: "frozen", actor, subject: "queue", data: { reason } })
   return null
 }
@@ -46,7 +45,7 @@ export const freezeQueue = (
 export const thawQueue = (db: Database, actor: string, at: Millis): Freeze | null => {
   const standing = freezeOf(db)
   if (!standing) return null
-  db.query(DROP_META).run(KEY)
+  db.query(DROP_META).run(META.freeze)
   db.query(CLEAR_FROZEN).run()
   auditAppender(db, at).append({
     event: "thawed",

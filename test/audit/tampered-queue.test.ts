@@ -1,7 +1,10 @@
 import { describe, expect } from "bun:test"
 import * as Effect from "effect/Effect"
+import { freezeQueue, thawQueue } from "../../src/queue/freeze.ts"
+import { holdEntry, releaseEntry } from "../../src/queue/hold.ts"
+import { QueueService } from "../../src/queue/QueueService.ts"
 import { withLayer } from "../support/effect.ts"
-import { anItem, queueInMemory } from "../support/queue.ts"
+import { anItem, enqueued, queueInMemory } from "../support/queue.ts"
 
 import { busy, fault, sql, verify } from "./busy.ts"
 
@@ -144,6 +147,68 @@ describe("tampering with the queue is found and named:", () => {
       yield* busy
       yield* sql((db) => db.run("DELETE FROM entry_payload WHERE id = 1"))
       expect(yield* verify()).toMatchObject({ casts: 4, fault: null })
+    }),
+  )
+})
+
+describe("what people stopped", () => {
+  /** A held entry (6) and a freeze beside all the rest. */
+  const stopped = Effect.gen(function* () {
+    yield* busy
+    const held = yield* enqueued({ taskId: "held" })
+    yield* (yield* QueueService).transact((db, at) => {
+      holdEntry(db, held, { actor: "ada", reason: "not now" }, at)
+      freezeQueue(db, { actor: "ada", reason: "release day" }, at)
+    })
+    return held
+  })
+
+  for (const [what, statement, expected] of [
+    [
+      "an entry held by hand",
+      "UPDATE entry SET held = 1 WHERE id = 5",
+      { code: "entry", entryId: 5, message: "entry 5 is held in the queue, but nobody held it by the log" },
+    ],
+    [
+      "a hold taken off by hand",
+      "UPDATE entry SET held = 0 WHERE id = 6",
+      { code: "entry", entryId: 6, message: "entry 6 is held by the log, but was let go in the queue" },
+    ],
+    [
+      "landings let go by hand",
+      "DELETE FROM meta WHERE key = 'freeze'",
+      { code: "freeze", message: "landings are stopped by the log (ada), but not in the queue" },
+    ],
+    [
+      "the reason of a freeze edited",
+      "UPDATE meta SET value = json_set(value, '$.reason', 'lunch') WHERE key = 'freeze'",
+      { code: "freeze" },
+    ],
+    ["a freeze made unreadable", "UPDATE meta SET value = '{' WHERE key = 'freeze'", { code: "freeze" }],
+  ] as const)
+    it.effect(what, () =>
+      Effect.gen(function* () {
+        yield* stopped
+        expect(yield* fault).toBeNull()
+        yield* sql((db) => db.run(statement))
+        expect(yield* fault).toMatchObject(expected)
+      }),
+    )
+
+  it.effect("landings stopped by hand", () =>
+    Effect.gen(function* () {
+      yield* enqueued()
+      yield* sql((db) => db.run("INSERT INTO meta VALUES ('freeze', '{}')"))
+      expect(yield* fault).toMatchObject({ code: "freeze" })
+    }),
+  )
+
+  it.effect("and let go again is no fault", () =>
+    Effect.gen(function* () {
+      const held = yield* stopped
+      const queue = yield* QueueService
+      yield* queue.transact((db, at) => [releaseEntry(db, held, "ada", at), thawQueue(db, "ada", at)])
+      expect(yield* fault).toBeNull()
     }),
   )
 })

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { markApplied } from "../../src/operations/mark.ts"
-import { freezeQueue } from "../../src/queue/freeze.ts"
+import { freezeQueue, thawQueue } from "../../src/queue/freeze.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { OPEN_POLICY, requestOf } from "../support/workspace.ts"
 import { findFaults, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts"
@@ -64,8 +64,9 @@ test("a failed entry as well; nothing while the queue is frozen", async () => {
     ),
   )
   expect(await mark(shop, id!)).toMatchObject({ left: { _tag: "WrongState", state: "failed" } })
-  await shop.run(Effect.flatMap(QueueService, (queue) => queue.transact((db) => db.run("DELETE FROM meta"))))
-  await shop.trust()
+  await shop.run(
+    Effect.flatMap(QueueService, (queue) => queue.transact((db, at) => thawQueue(db, "ada", at))),
+  )
   expect(await mark(shop, id!)).toMatchObject({ right: id })
   expect(await findFaults(shop)).toEqual([])
 })

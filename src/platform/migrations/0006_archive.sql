@@ -82,7 +82,7 @@ WHEN NOT EXISTS (SELECT 1 FROM archive a JOIN audit r ON r.seq = a.audit_seq
     WHERE a.cut = (SELECT max(cut) FROM archive) AND OLD.seq <= a.cut AND a.swept = 0
       AND r.event = 'archived' AND json_extract(r.data, '$.sha256') = a.sha256)
   OR (OLD.entry_id IS NOT NULL AND (SELECT archived FROM entry WHERE id = OLD.entry_id) IS NULL)
-  OR (OLD.entry_id IS NULL AND OLD.event IN ('archived', 'approved', 'approval_recorded', 'rejected'))
+  OR (OLD.entry_id IS NULL AND OLD.event IN ('archived', 'frozen', 'thawed', 'approved', 'approval_recorded', 'rejected'))
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 -- A rebuilt log that begins behind a checkpoint has the rows that stayed, then goes on behind the cut.
