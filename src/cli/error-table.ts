@@ -1,3 +1,4 @@
+import { dirname } from "node:path"
 import type { LandingFailed } from "../apply/errors.ts"
 import type { ApprovalOutdated, ApprovalRefused } from "../approval/errors.ts"
 import type { BlobCorrupt } from "../audit/BlobStore.ts"
@@ -76,7 +77,7 @@ const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
   },
   read_only: {
     code: "database_read_only",
-    hint: "give yourself write permission to the .hyperion folder, or name another file with --db",
+    hint: "give yourself write permission: chmod -R u+w FOLDER",
     exit: Exit.failed,
   },
   full: {
@@ -86,7 +87,11 @@ const DATABASE: Readonly<Record<DatabaseFault, Told>> = {
     retryable: true,
   },
   missing: { code: "database_missing", hint: "hyperion init", exit: Exit.usage },
-  foreign: { code: "database_foreign", hint: "name the queue's own file with --db", exit: Exit.usage },
+  foreign: {
+    code: "database_foreign",
+    hint: "name the queue's own file with --db FILE, or move this one aside and run hyperion init",
+    exit: Exit.usage,
+  },
   too_new: { code: "database_too_new", hint: "use the newer hyperion that wrote it", exit: Exit.failed },
   outdated: {
     code: "database_outdated",
@@ -147,7 +152,10 @@ const TABLE: Table = {
     exit: Exit.approvalMissing,
     retryable: true,
   }),
-  DatabaseError: ({ fault }) => DATABASE[fault],
+  DatabaseError: ({ fault, file }) => {
+    const told = DATABASE[fault]
+    return { ...told, hint: told.hint.replace("FOLDER", dirname(file)) }
+  },
   QueueFull: () => ({
     code: "queue_full",
     hint: "hyperion worker --drain, then try again",

@@ -1,4 +1,5 @@
 import type { Database as Sqlite } from "bun:sqlite"
+import { dirname } from "node:path"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
 import { SCHEMA_VERSION } from "../platform/Database.ts"
 import {
@@ -18,19 +19,19 @@ const LARGE_WAL = 64 * MIB
 const FAULTS: Readonly<Record<DatabaseFault, readonly [meaning: string, mend: string]>> = {
   busy: [
     "nobody can read or write the queue meanwhile",
-    "end the process that holds it: fuser FILE names it",
+    "end the process that holds it: fuser PATH names it",
   ],
   corrupt: [
     "what it holds can be trusted no more than the log shows; nothing may be landed from it",
     "keep the file, then restore a backup, or hyperion replay --from SEGMENTS --to DIR from what was shipped",
   ],
-  read_only: [
-    "nothing can be queued, decided or landed",
-    "give yourself write permission to the .hyperion folder",
-  ],
+  read_only: ["nothing can be queued, decided or landed", "chmod -R u+w FOLDER"],
   full: ["nothing can be stored until there is room; nothing was lost", "free space on that disk"],
   missing: ["there is no queue here yet", "hyperion init"],
-  foreign: ["it belongs to another program, and is left alone", "name the queue's own file with --db"],
+  foreign: [
+    "it belongs to another program, and is left alone",
+    "name the queue's own file with --db FILE, or move this one aside and run hyperion init",
+  ],
   too_new: ["this binary would misread it, and leaves it alone", "use the newer hyperion that wrote it"],
   outdated: [
     "it can be read, and not be written",
@@ -38,6 +39,10 @@ const FAULTS: Readonly<Record<DatabaseFault, readonly [meaning: string, mend: st
   ],
   other: ["the queue cannot be used", "run it again with HYPERION_LOG=debug"],
 }
+
+/** What the structure's check says of a row that a rule of the schema forbids; the pages are in order. */
+const RULE_BROKEN = /^(?:CHECK constraint failed|NULL value|NUMERIC value|TEXT value|non-\w+ value) in /
+const REBUILD = "restore a backup, or hyperion replay --to DIR and take its .hyperion/hyperion.db"
 
 /** Why the database cannot even be opened. */
 export const unusable = (error: DatabaseError): Diagnosis => {
@@ -47,7 +52,7 @@ export const unusable = (error: DatabaseError): Diagnosis => {
     severity: "error",
     message: error.message,
     meaning,
-    mend: mend.replace("FILE", error.file),
+    mend: mend.replace("PATH", error.file).replace("FOLDER", dirname(error.file)),
   }
 }
 
@@ -114,6 +119,16 @@ const settingsCheck = (db: Sqlite, file: string): readonly Diagnosis[] => {
 
 const integrityCheck = (db: Sqlite, full: boolean): readonly Diagnosis[] => {
   const problems = structureProblems(db, full)
+  if (problems.length > 0 && problems.every((problem) => RULE_BROKEN.test(problem)))
+    return [
+      {
+        id: "constraints",
+        severity: "error",
+        message: problems.join("; "),
+        meaning: "a row was edited by hand to say what cannot be: what depends on it may fail",
+        mend: `hyperion audit verify names the entry; ${REBUILD}`,
+      },
+    ]
   if (problems.length === 0)
     return [
       healthy(
@@ -158,7 +173,7 @@ const plansCheck = (db: Sqlite): readonly Diagnosis[] => {
       severity: "error",
       message: wrong.join("; "),
       meaning: "an index was dropped by hand: every step now reads the whole queue",
-      mend: "restore a backup, or hyperion replay --to DIR and take its .hyperion/hyperion.db",
+      mend: REBUILD,
     },
   ]
 }

@@ -1,11 +1,12 @@
 import type { Database as Sqlite } from "bun:sqlite"
 import type { QueueMetrics } from "../domain/records.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
+import { counted } from "../domain/words.ts"
 import { auditHead } from "../platform/audit-append.sql.ts"
 import { isAlive, stageNames } from "../platform/state-files.ts"
+import { isAbandoned, leasedEntries } from "../queue/attention.ts"
 import { freezeOf, freezeText } from "../queue/freeze.ts"
-import { type EntryRow, EXPIRED_LEASES } from "../queue/queue.sql.ts"
-import { COMMITTING, OPEN_LANDINGS, type OpenLanding } from "../worker/journal.sql.ts"
+import { OPEN_LANDINGS, type OpenLanding } from "../worker/journal.sql.ts"
 import { AT_OF_ROW } from "./doctor.sql.ts"
 import { type Diagnosis, healthy } from "./doctor-finding.ts"
 
@@ -16,23 +17,21 @@ const LONG_LANDING: Millis = 60_000
 const SKEW_SECONDS = 2
 const WORK = "hyperion worker --drain"
 
-const plural = (count: number, one: string, many = `${one}s`): string =>
-  `${count} ${count === 1 ? one : many}`
-
-const leasesCheck = (db: Sqlite, at: Millis): readonly Diagnosis[] => {
-  const expired = db.query<EntryRow, [number, number]>(EXPIRED_LEASES).all(at, SHOWN)
-  const landing = db
-    .query<{ id: number; leased_until: number | null }, []>(COMMITTING)
-    .all()
-    .filter(({ leased_until }) => (leased_until ?? 0) < at)
-  const ids = [...expired, ...landing].map(({ id }) => id)
-  if (ids.length === 0) return [healthy("leases", "no lease has run out", "what is worked on has a worker")]
+const leasesCheck = (db: Sqlite, at: Millis, ended: (owner: string) => boolean): readonly Diagnosis[] => {
+  const left = leasedEntries(db).filter((row) => isAbandoned(row, at, ended))
+  if (left.length === 0)
+    return [healthy("leases", "no lease was left behind", "what is worked on has a worker")]
+  const owners = [...new Set(left.map(({ lease_owner }) => lease_owner))]
+  const more = left.length > SHOWN ? " …" : ""
   return [
     {
       id: "leases",
       severity: "warn",
-      message: `leases have run out: entry ${ids.join(", ")}`,
-      meaning: "their workers are gone; the next one takes them over",
+      message: `${counted(left.length, "entry", "entries")} left in the hands of ${owners.join(", ")}: ${left
+        .slice(0, SHOWN)
+        .map(({ id }) => id)
+        .join(", ")}${more}`,
+      meaning: "that worker has ended; another takes over when the lease has run out",
       mend: WORK,
     },
   ]
@@ -49,7 +48,7 @@ const journalCheck = (db: Sqlite, at: Millis, workers: readonly string[]): reado
     {
       id: "journal",
       severity: "warn",
-      message: `${plural(open.length, "landing")} cut off, the oldest begun at ${toTimestamp(open[0]!.created_at)}`,
+      message: `${counted(open.length, "landing")} cut off, the oldest begun at ${toTimestamp(open[0]!.created_at)}`,
       meaning: "files of the working tree may be half exchanged; recovery ends or undoes it",
       mend: WORK,
     },
@@ -68,7 +67,7 @@ const stagesCheck = (stateDir: string, db: Sqlite): readonly Diagnosis[] => {
     {
       id: "stages",
       severity: "info",
-      message: `${plural(orphans.length, "stage")} of killed landings left in .hyperion/stage`,
+      message: `${counted(orphans.length, "stage")} of killed landings left in .hyperion/stage`,
       meaning: "they only take room; the next worker looks for rescued bytes in them and clears them",
       mend: WORK,
     },
@@ -81,8 +80,9 @@ export const abandonedChecks = (
   stateDir: string,
   at: Millis,
   workers: readonly string[],
+  ended: (owner: string) => boolean,
 ): readonly Diagnosis[] => [
-  ...leasesCheck(db, at),
+  ...leasesCheck(db, at, ended),
   ...journalCheck(db, at, workers),
   ...stagesCheck(stateDir, db),
 ]
@@ -114,7 +114,7 @@ export const queueChecks = (db: Sqlite, metrics: QueueMetrics, at: Millis): read
     skewCheck(db, at),
     healthy(
       "workers",
-      `${plural(metrics.worker_count, "worker")} at work, ${metrics.queue_depth} entries undecided`,
+      `${counted(metrics.worker_count, "worker")} at work, ${counted(metrics.queue_depth, "entry", "entries")} undecided`,
       "each holds a lock that ends with its process",
     ),
     ...(freeze === null
@@ -133,7 +133,7 @@ export const queueChecks = (db: Sqlite, metrics: QueueMetrics, at: Millis): read
       : {
           id: "dead_letters",
           severity: "info",
-          message: plural(counts.failed, "failed entry", "failed entries"),
+          message: counted(counts.failed, "failed entry", "failed entries"),
           meaning: "they were given up, each for a reason",
           mend: "hyperion list-dead-letters",
         },
@@ -152,7 +152,7 @@ export const queueChecks = (db: Sqlite, metrics: QueueMetrics, at: Millis): read
         },
     healthy(
       "dedup",
-      `${plural(metrics.dedup_hits, "duplicate")} refused so far`,
+      `${counted(metrics.dedup_hits, "duplicate")} refused so far`,
       "the same change is queued once",
     ),
   ]

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { AuditService } from "../audit/AuditService.ts"
+import { counted } from "../domain/words.ts"
 import { cacheDir } from "../platform/cache-dir.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
@@ -107,9 +108,10 @@ const standing = Effect.gen(function* () {
   const at = yield* Clock.currentTimeMillis
   const metrics = yield* queueMetrics()
   const workers = yield* database.workers
+  const ended = yield* database.ended
   return yield* database.read((db) => [
     ...queueChecks(db, metrics, at),
-    ...abandonedChecks(db, stateDir, at, workers),
+    ...abandonedChecks(db, stateDir, at, workers, ended),
   ])
 })
 
@@ -119,7 +121,7 @@ const auditCheck = Effect.gen(function* () {
     fault === null
       ? healthy(
           "audit",
-          `${rows} rows of the log and ${casts} casts are as they were written`,
+          `${counted(rows, "row")} of the log and ${counted(casts, "cast")} are as they were written`,
           "nothing was forged",
         )
       : ({
@@ -150,7 +152,11 @@ const judging = Effect.gen(function* () {
   return {
     base: base.right as Base | null,
     checks: [
-      healthy("policy", `policy ${where}, ${policy.policy.guards.length} guards`, "it can judge changes"),
+      healthy(
+        "policy",
+        `policy ${where}, ${counted(policy.policy.guards.length, "guard")}`,
+        "it can judge changes",
+      ),
       ...findings.map(diagnosisOf),
     ] as readonly Diagnosis[],
   }
@@ -214,10 +220,11 @@ export const quickDoctor = Effect.fn("operations.quickDoctor")(function* () {
   const { stateDir } = yield* CurrentWorkspace
   const at = yield* Clock.currentTimeMillis
   const workers = yield* database.workers
+  const ended = yield* database.ended
   const inside = yield* database.read((db) => [
     skewCheck(db, at),
     ...walSizeCheck(database.file),
-    ...abandonedChecks(db, stateDir, at, workers),
+    ...abandonedChecks(db, stateDir, at, workers, ended),
   ])
   const around = [...(yield* environmentChecks), ...(yield* modesChecks), ...(yield* indexLockChecks)]
   return [...inside, ...around].filter(({ severity }) => severity === "warn" || severity === "error")

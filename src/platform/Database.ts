@@ -156,6 +156,9 @@ const open = (options: DatabaseOptions) => {
     if (older >= 0 && (parts[older] ?? 0) < MIN_SQLITE[older]!)
       throw failed("other", `SQLite ${found.sqlite} is too old`)
     const untouched = found.application === 0 && found.version === 0 && found.objects === 0
+    // Made new it would look like a queue that never held anything.
+    if (untouched && !create)
+      throw failed("missing", "the file is empty; if it held a queue, put a backup in its place")
     if (found.application !== APPLICATION_ID && !untouched)
       throw failed("foreign", "its application id is not ours")
     if (found.version > SCHEMA_VERSION)
@@ -232,7 +235,10 @@ const versionOf = (db: Sqlite): number =>
   Number(Object.values(db.query("PRAGMA user_version").get() as object)[0])
 
 const outdatedDetail = (version: number, file: string): string => {
-  const workers = liveWorkers(file).map((name) => name.split(".")[0])
+  // A worker that begins holds its lock already, and is none of the others.
+  const workers = liveWorkers(file)
+    .map((name) => name.split(".")[0])
+    .filter((processId) => processId !== String(process.pid))
   return workers.length === 0
     ? `schema ${version}, this binary needs ${SCHEMA_VERSION}`
     : `schema ${version}, and workers of another version are at work: process ${workers.join(", ")}`

@@ -181,7 +181,15 @@ describe("a folder that cannot be written", () => {
           ["enqueue", file],
           ["worker", "--drain"],
         ])
-          expectError(shop.run(args), 1, /cannot be written: .*hint: give yourself write permission/)
+          expectError(
+            shop.run(args),
+            1,
+            /cannot be written: .*hint: give yourself write permission: chmod -R u\+w \S+\.hyperion$/m,
+          )
+        const doctor = shop.run(["doctor"])
+        expectDecent(doctor)
+        expect(doctor.code).toBe(1)
+        expect(doctor.stdout).toMatch(/error database_read_only .*\n.*\n *mend: chmod -R u\+w /)
       } finally {
         freeze(join(shop.root, ".hyperion"), false)
       }
@@ -267,6 +275,8 @@ describe("a disk that is full", () => {
               expect(ran.stdout).toMatch(/blocked .*\[landing_failed\]/)
             }
           }
+          expectDecent(shop.run(["doctor"]))
+          expectDecent(shop.run(["status"]))
           rmSync(balloon)
           expect(shop.git("status", "--porcelain", "--untracked-files=no")).toBe("")
           expect(shop.enqueue(big(2), big(3)).code).toBe(0)

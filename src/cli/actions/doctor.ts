@@ -33,12 +33,16 @@ const STYLES: Readonly<Record<Diagnosis["severity"], Style>> = {
   error: "red",
 }
 
+/** As wide as the longest id of the usual ones. */
+const ID = 18
+const INDENT = " ".repeat(6 + ID + 1)
+
 /** One finding: what, and for one that is not well, what it means and what mends it. */
 export const findingText = ({ id, severity, message, meaning, mend }: Diagnosis): readonly Piece[] => [
   styled(STYLES[severity], severity.padEnd(6)),
-  `${id.padEnd(14)} ${visibleLine(message)}\n`,
-  ...(severity === "ok" ? [] : [`${" ".repeat(21)}${visibleLine(meaning)}\n`]),
-  ...(mend === null ? [] : [" ".repeat(21), styled("cyan", "mend:"), ` ${visibleLine(mend)}\n`]),
+  `${id.padEnd(ID)} ${visibleLine(message)}\n`,
+  ...(severity === "ok" ? [] : [`${INDENT}${visibleLine(meaning)}\n`]),
+  ...(mend === null ? [] : [INDENT, styled("cyan", "mend:"), ` ${visibleLine(mend)}\n`]),
 ]
 
 const reportText = ({ findings, fixed, errors, warnings }: DoctorReport): readonly Piece[] => [

@@ -58,10 +58,18 @@ export const statusText = (report: StatusReport, columns?: number): readonly Pie
     ...(report.last_landing === null ? [] : row("landed", fit(landingText(report.last_landing), value))),
     ...report.findings.flatMap((finding) => findingLines(finding, width)),
     ...(total === 0
-      ? [styled("green", "nothing needs you")]
+      ? calmLine(report)
       : ["\n", styled("bold", `needs you: ${total}`), "\n", ...needLines(report, total, width)]),
   ]
 }
+
+/** Not where an error, a freeze or an absent worker stops what is there. */
+const calmLine = ({ findings, freeze, workers, line }: StatusReport): readonly Piece[] =>
+  freeze !== null ||
+  findings.some(({ level }) => level === "error") ||
+  (workers.length === 0 && line.ready > 0)
+    ? []
+    : [styled("green", "nothing needs you")]
 
 const LEVELS: Record<StatusReport["findings"][number]["level"], Style> = {
   error: "red",
