@@ -2,10 +2,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Millis } from "../domain/time.ts"
 import { toTimestamp } from "../domain/time.ts"
+import { Database } from "../platform/Database.ts"
 import { HumanPresence } from "../platform/HumanPresence.ts"
 import { Operator } from "../platform/Operator.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { findOld, recordCleanup, type SweepKind, sweepCursor } from "../queue/sweep.ts"
+import { dropModifications, hasOldModifications } from "../telemetry/modifications.ts"
 import { currentBase } from "../worker/base.ts"
 import { type Cutoffs, type Remains, sweepRemains } from "./cleanup-remains.ts"
 import { refuseAgent } from "./presence.ts"
@@ -88,6 +90,19 @@ const countKind = Effect.fn("operations.countKind")(function* (kind: SweepKind, 
   return tally
 })
 
+/** Records of changes in the working tree: those made before a moment, and more than are kept. */
+const sweepModifications = Effect.fn("operations.sweepModifications")(function* (
+  before: Millis,
+  chunks: number,
+) {
+  const database = yield* Database
+  let more = yield* database.read((db) => hasOldModifications(db, before))
+  for (let chunk = 0; more && chunk < chunks; chunk++) {
+    more = yield* database.write((db) => dropModifications(db, before))
+    if (more) yield* Effect.sleep(PAUSE_MS)
+  }
+})
+
 const added = (tally: Tally, entries: readonly { readonly bytes: number }[]): Tally => ({
   entries: tally.entries + entries.length,
   bytes: tally.bytes + entries.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -113,6 +128,7 @@ const sweepAll = Effect.fn("operations.sweepAll")(function* (options: CleanupOpt
     ...remains,
   } satisfies CleanupReport
   if (!options.dryRun) {
+    yield* sweepModifications(before.decided, Number.POSITIVE_INFINITY)
     const queue = yield* QueueService
     const { dry_run: _, ...data } = report
     yield* queue.transact((db, at) => recordCleanup(db, actor, data, at))
@@ -132,6 +148,7 @@ export const cleanup = Effect.fn("operations.cleanup")(function* (options: Clean
 
 const pass = Effect.fnUntraced(function* (files: boolean) {
   const before = yield* cutoffs(undefined)
+  yield* sweepModifications(before.decided, AUTOMATIC_CHUNKS)
   for (const kind of KINDS) yield* sweepKind(kind, before[kind], "cleanup", AUTOMATIC_CHUNKS)
   const how = { actor: "cleanup", dryRun: false, chunks: AUTOMATIC_CHUNKS, pauseMs: PAUSE_MS }
   yield* sweepRemains(before, how, { files })

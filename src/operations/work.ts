@@ -8,6 +8,7 @@ import { runWorker, type WorkerOptions } from "../worker/run.ts"
 import { automaticCleanup } from "./cleanup.ts"
 import { withHooks } from "./events-hooks.ts"
 import { queueMetrics, recordMetrics, reportMetrics } from "./metrics.ts"
+import { recordModifications } from "./modifications.ts"
 
 const PROGRESS_MS = 5_000
 
@@ -18,6 +19,7 @@ const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions,
   // Runs last: by then this worker is no longer counted.
   yield* Effect.addFinalizer(() => reportMetrics)
   yield* automaticCleanup
+  if (options.mode === "forever") yield* recordModifications
   return yield* withHooks(
     runWorker({
       ...options,

@@ -13,6 +13,7 @@ import migration0002 from "./migrations/0002_blobs.sql" with { type: "text" }
 import migration0003 from "./migrations/0003_held.sql" with { type: "text" }
 import migration0004 from "./migrations/0004_awaiting.sql" with { type: "text" }
 import migration0006 from "./migrations/0006_archive.sql" with { type: "text" }
+import migration0007 from "./migrations/0007_modifications.sql" with { type: "text" }
 
 const MIGRATIONS: readonly string[] = [
   migration0001,
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly string[] = [
   migration0003,
   migration0004,
   migration0006,
+  migration0007,
 ]
 export const SCHEMA_VERSION = MIGRATIONS.length
 /** "HYPR": tells our database from any other SQLite file. */

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type EntryState, TERMINAL } from "../../domain/entry.ts"
+import type { FileModification } from "../../domain/records.ts"
 import { toTimestamp } from "../../domain/time.ts"
 import { spanText } from "../../domain/words.ts"
 import {
@@ -11,6 +12,7 @@ import {
   listPage,
 } from "../../operations/entries.ts"
 import { workerLogs } from "../../operations/logs.ts"
+import { modifications } from "../../operations/modifications.ts"
 import type { OutputWriter } from "../../platform/stdio.ts"
 import { styled } from "../../platform/Terminal.ts"
 import { table } from "../../platform/table.ts"
@@ -135,9 +137,23 @@ export const list = (context: CommandContext<ListArgs>) =>
     }),
   )
 
+const MODIFICATIONS = {
+  head: ["AT", "EVENT", "SOURCE", "PATH", "DETAILS"],
+  whole: [0, 1, 2],
+  row: (row: FileModification) => [
+    clock(toTimestamp(row.created_at * 1000)),
+    row.event,
+    row.source,
+    row.path,
+    JSON.stringify(row.details),
+  ],
+  none: "no file changed while a worker was at work",
+} as const
+
 export const showHistory = (
   context: CommandContext<{
     readonly id: string | undefined
+    readonly modifications: boolean
     readonly since: TimeArg | undefined
     readonly limit: number | undefined
   }>,
@@ -147,6 +163,11 @@ export const showHistory = (
     Effect.gen(function* () {
       const { args, output } = context
       const since = yield* instant(args.since)
+      if (args.modifications) {
+        const changes = yield* modifications(since, args.limit ?? pageSize(output))
+        listing(output, "modifications", changes, MODIFICATIONS)
+        return Exit.ok
+      }
       const rows = yield* history({ id: args.id, since, limit: args.limit ?? pageSize(output) })
       listing(output, "events", rows, {
         head: ["SEQ", "AT", "EVENT", "ENTRY", "ACTOR", "DATA"],

@@ -8,6 +8,10 @@ export default defineCommand({
       required: false,
       description: "Entry, cast, task, request or commit; all when absent",
     },
+    modifications: {
+      type: "boolean",
+      description: "Files that changed in the working tree while a worker was at work, and who wrote them",
+    },
     since: {
       type: "since",
       description: "Only what is not older than TIME: RFC 3339, epoch, or a duration such as 2h",
@@ -17,6 +21,14 @@ export default defineCommand({
   examples: [
     ["hyperion history 12", "Every step of one entry"],
     ["hyperion history --since 1h --format jsonl", "Every step of the last hour"],
+    ["hyperion history --modifications", "What changed in the working tree, by landings or by others"],
   ],
+  refuse: ({ id, modifications }) =>
+    modifications && id !== undefined
+      ? {
+          message: "--modifications is about files, and takes no ID",
+          hint: "hyperion history --modifications",
+        }
+      : undefined,
   run: (context) => import("../actions/read.ts").then((m) => m.showHistory(context)),
 })
