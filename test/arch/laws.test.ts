@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { unreadFlags } from "./flags.ts"
 import { LAWS } from "./laws.ts"
 import { codeOf, importsOf, readSources } from "./source.ts"
 
@@ -48,6 +49,70 @@ test("a tagged open end is fine once the roadmap names it", () => {
   const code = { path: "src/queue/x.ts", text: "// TODO(batch-lease) fuse\n" }
   expect(law.breaches([code])).toHaveLength(1)
   expect(law.breaches([code, { path: "docs/ROADMAP.md", text: "- batch-lease: fuse\n" }])).toEqual([])
+})
+
+describe("flags that are read", () => {
+  const command = {
+    path: "src/cli/commands/x.ts",
+    text: 'export default defineCommand({\n  args: {\n    agent: { type: "string" },\n    limit: { type: "integer" },\n  },\n  run: (context) => import("../actions/x.ts").then((m) => m.listX(context)),\n})\n',
+  }
+  const unread = (action: string, operation = "") =>
+    unreadFlags(
+      [
+        { path: "src/cli/actions/x.ts", text: `import { find } from "../../operations/x.ts"\n${action}\n` },
+        { path: "src/operations/x.ts", text: `${operation}\n` },
+      ],
+      command,
+    )
+  const both: readonly string[] = []
+  const agent = ["declares agent, which its action never reads"]
+
+  test("where they stand, by name or taken out", () => {
+    expect(unread("export const listX = (context) => list(context.args.agent, context.args.limit)")).toEqual(
+      both,
+    )
+    expect(unread("export const listX = ({ args: { agent, limit } }) => list(agent, limit)")).toEqual(both)
+    expect(
+      unread(
+        "export const listX = (context) => {\n  const { args } = context\n  const { agent, limit } = args\n}",
+      ),
+    ).toEqual(both)
+    expect(unread("export const listX = ({ args }) => list(args.limit)")).toEqual(agent)
+    // Its type names it, and nobody reads it: what list-dead-letters once did.
+    expect(
+      unread(
+        "export const listX = (context: CommandContext<{ readonly agent: string }>) => list(context.args.limit)",
+      ),
+    ).toEqual(agent)
+    expect(unread("// args.agent\nexport const listX = ({ args }) => list(args.limit)")).toEqual(agent)
+  })
+
+  test("in what they are handed to, here or in an operation", () => {
+    const hands = "export const listX = ({ args }) => find(1, args)"
+    expect(unread(`const find = (n, { agent, limit }: Args) => agent + limit\n${hands}`)).toEqual(both)
+    expect(
+      unread(
+        hands,
+        'export const find = Effect.fn("find")(function* (n: number, options: Options) {\n  return options.agent + options.limit\n})',
+      ),
+    ).toEqual(both)
+    expect(unread(hands, "export const find = (n, options) => options.limit")).toEqual(agent)
+    expect(
+      unread(
+        "export const listX = (context) => more(context)\nconst more = ({ args }) => args.agent + args.limit",
+      ),
+    ).toEqual(both)
+    expect(
+      unread(
+        "export const listX = ({ args }) => find({ ...args, n: 1 })",
+        "export const find = (o) => o.agent ?? o.limit",
+      ),
+    ).toEqual(both)
+  })
+
+  test("an action that is not there is a breach as well", () => {
+    expect(unread("export const other = 1")).toEqual(["its action listX is not found"])
+  })
 })
 
 describe("reading sources", () => {

@@ -1,3 +1,4 @@
+import { unreadFlags } from "./flags.ts"
 import { codeOf, type Import, importsOf, resolved, roomOf, type Source } from "./source.ts"
 
 export interface Law {
@@ -314,6 +315,23 @@ const skips: Law = {
   kept: source("test/queue/x.test.ts", '// Needs bubblewrap.\ntest.skipIf(!bwrap)("b", () => {})\n'),
 }
 
+const flags: Law = {
+  name: "every flag and argument that a command declares is read by its action",
+  breaches: (sources) =>
+    each(
+      (path) => path.startsWith("src/cli/commands/"),
+      (command) => unreadFlags(sources, command),
+    )(sources),
+  broken: source(
+    "src/cli/commands/x.ts",
+    'export default defineCommand({\n  args: {\n    agent: { type: "string" },\n    limit: { type: "integer" },\n  },\n  run: ({ args, output }) => list(args.limit, output),\n})\n',
+  ),
+  kept: source(
+    "src/cli/commands/x.ts",
+    'export default defineCommand({\n  args: {\n    agent: { type: "string" },\n    limit: { type: "integer" },\n  },\n  run: ({ args: { agent, limit }, output }) => list(agent, limit, output),\n})\n',
+  ),
+}
+
 export const LAWS: readonly Law[] = [
   layers,
   thinSurfaces,
@@ -333,4 +351,5 @@ export const LAWS: readonly Law[] = [
   sizes,
   openEnds,
   skips,
+  flags,
 ]

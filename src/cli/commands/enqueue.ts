@@ -18,7 +18,6 @@ export default defineCommand({
       description: "Wait until all are landed, ended or waiting for a person; exit as hyperion wait does",
     },
     timeout: TIMEOUT,
-    yes: { type: "boolean", description: "Do not ask" },
   },
   examples: [
     ["hyperion enqueue change.json", "Queue one change request"],
