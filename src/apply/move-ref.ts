@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { counted } from "../domain/words.ts"
 import type { GitRepositoryShape } from "../platform/git/GitRepository.ts"
 import type { LandOptions } from "./ApplyService.ts"
 import { BaseMoved, LandingFailed } from "./errors.ts"
@@ -16,8 +17,7 @@ export const needsRecovery = (failure: LandingFailed): LandingFailed =>
     outcome: "needs_recovery",
   })
 
-const defaultMessage = (plan: ApplyPlan): string =>
-  `hyperion: land ${plan.steps.length} change${plan.steps.length === 1 ? "" : "s"}`
+const defaultMessage = (plan: ApplyPlan): string => `hyperion: land ${counted(plan.steps.length, "change")}`
 
 /** Moving the branch to the plan's tip and back, by compare-and-swap. `gitDir`: whose HEAD's reflog to keep too. */
 export const makeRefMoves = (git: GitRepositoryShape) => {

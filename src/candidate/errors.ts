@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { counted } from "../domain/words.ts"
 
 /** The tree could not be written. `path` in the candidate, `detail` the system's word. Nobody's change is to blame. */
 export class CandidateFailed extends Data.TaggedError("CandidateFailed")<{
@@ -17,7 +18,7 @@ export class SlotsBusy extends Data.TaggedError("SlotsBusy")<{
   readonly slots: number
 }> {
   override get message(): string {
-    return `all ${this.slots} candidate slots below ${this.root} are in use`
+    return `all of ${counted(this.slots, "candidate slot")} below ${this.root} are in use`
   }
 }
 

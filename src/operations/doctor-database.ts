@@ -1,5 +1,6 @@
 import type { Database as Sqlite } from "bun:sqlite"
 import { dirname } from "node:path"
+import { counted } from "../domain/words.ts"
 import type { DatabaseError, DatabaseFault } from "../platform/Database.ts"
 import { SCHEMA_VERSION } from "../platform/Database.ts"
 import {
@@ -181,7 +182,7 @@ const plansCheck = (db: Sqlite): readonly Diagnosis[] => {
 const walCheck = (db: Sqlite, file: string): readonly Diagnosis[] => {
   const { busy, log, checkpointed } = db.query<CheckpointResult, []>(CHECKPOINT_PASSIVE).get()!
   const bytes = sizeOf(`${file}-wal`)
-  const message = `${(bytes / MIB).toFixed(1)} MiB; a checkpoint moved ${Math.max(0, checkpointed)} of ${Math.max(0, log)} pages (busy ${busy})`
+  const message = `${(bytes / MIB).toFixed(1)} MiB; a checkpoint moved ${Math.max(0, checkpointed)} of ${counted(Math.max(0, log), "page")} (busy ${busy})`
   if (bytes < LARGE_WAL)
     return [healthy("wal", `write-ahead log: ${message}`, "readers and checkpoints keep up with writers")]
   return [

@@ -1,6 +1,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { counted } from "../domain/words.ts"
 import { Database } from "../platform/Database.ts"
 import { CHECKPOINT_TRUNCATE, type CheckpointResult } from "../platform/database-check.sql.ts"
 import { sizeOf } from "../platform/database-check.ts"
@@ -26,7 +27,7 @@ const mendQueue = Effect.gen(function* () {
   if (chunks > 0) done.push("took expired leases back, and promoted or ended what was due")
   if (sizeOf(`${database.file}-wal`) > WORTH_A_CHECKPOINT) {
     const result = yield* database.read((db) => db.query<CheckpointResult, []>(CHECKPOINT_TRUNCATE).get()!)
-    if (result.busy === 0) done.push(`emptied the write-ahead log (${result.log} pages)`)
+    if (result.busy === 0) done.push(`emptied the write-ahead log (${counted(result.log, "page")})`)
   }
   return done
 })
@@ -38,7 +39,7 @@ const mendModes = Effect.map(CurrentWorkspace, ({ stateDir, databaseFile }) =>
 )
 
 const swept = Effect.map(cleanupDue, ({ decided, failed }) =>
-  decided + failed === 0 ? [] : [`swept ${decided + failed} old entries`],
+  decided + failed === 0 ? [] : [`swept ${counted(decided + failed, "old entry", "old entries")}`],
 )
 
 type Queue = Database | QueueService | PolicyStore

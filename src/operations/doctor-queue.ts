@@ -146,7 +146,7 @@ export const queueChecks = (db: Sqlite, metrics: QueueMetrics, at: Millis): read
       : {
           id: "retention",
           severity: "info",
-          message: `${applied} landed and ${failed} failed entries are due for cleanup; last cleanup ${cleaned}`,
+          message: `due for cleanup: ${applied} landed and ${counted(failed, "failed entry", "failed entries")}; last cleanup ${cleaned}`,
           meaning: "their payloads only take room; workers sweep them little by little",
           mend: "hyperion cleanup",
         },

@@ -1,4 +1,5 @@
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff"
+import { counted } from "../domain/words.ts"
 
 /**
  * Bounds of one diff: edits, and milliseconds. Without them 2 × 20,000 different lines take more than 20 s (measured).
@@ -54,7 +55,7 @@ export const previewDiff = (
 ): string => {
   const diff = textDiff(path, before, after, context)
   if (diff.kind === "patch") return diff.patch
-  const sizes = `${before?.length ?? 0} → ${after?.length ?? 0} bytes`
+  const sizes = `${before?.length ?? 0} → ${counted(after?.length ?? 0, "byte")}`
   return diff.kind === "binary"
     ? `${path}: binary content changes (${sizes})\n`
     : `${path}: too many changes to show (${sizes})\n`

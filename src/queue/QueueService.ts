@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import type { StateCounts } from "../domain/entry.ts"
 import type { Result } from "../domain/result.ts"
 import type { Millis } from "../domain/time.ts"
+import { counted } from "../domain/words.ts"
 import { type AuditHead, auditHead } from "../platform/audit-append.sql.ts"
 import { Database, type DatabaseError } from "../platform/Database.ts"
 import { approveAll, type BoundApproval } from "./approve-all.ts"
@@ -36,7 +37,7 @@ export class QueueFull extends Data.TaggedError("QueueFull")<{
   readonly limit: number
 }> {
   override get message(): string {
-    return `the queue is full: ${this.depth} entries are not decided yet (queue.max_depth ${this.limit})`
+    return `the queue is full: ${counted(this.depth, "entry is", "entries are")} not decided yet (queue.max_depth ${this.limit})`
   }
 }
 

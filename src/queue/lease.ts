@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite"
 import { type CastPayload, castChecksum } from "../domain/cast.ts"
 import type { Millis } from "../domain/time.ts"
+import { counted } from "../domain/words.ts"
 import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
 import {
   DEPENDENCIES_OF,
@@ -177,7 +178,7 @@ export const reclaimExpired = (db: Database, at: Millis, limit: number): number 
       deadLetter(db, audit, row, at, "watchdog", "attempts", {
         schema_version: 1,
         code: "attempts_spent",
-        message: `the lease ran out ${row.attempts} times`,
+        message: `the lease ran out ${counted(row.attempts, "time")}`,
         where: `worker ${row.lease_owner}`,
         hint: `hyperion history ${row.id} lists every lease; hyperion requeue ${row.id} --reason TEXT tries again`,
         evidence: [],

@@ -3,6 +3,7 @@ import type { ReasonClass } from "../domain/entry.ts"
 import { sha256Hex } from "../domain/hash.ts"
 import type { FailureReport, Receipt } from "../domain/receipt.ts"
 import type { Millis } from "../domain/time.ts"
+import { counted } from "../domain/words.ts"
 import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
 import { recountBlockers } from "./dependencies.ts"
 import { freezeOf, freezeText } from "./freeze.ts"
@@ -202,7 +203,7 @@ const settleOne = (
         deadLetter(db, audit, row, at, actor, "attempts", {
           schema_version: 1,
           code: "attempts_spent",
-          message: `tried ${row.attempts} times; the last time: ${settlement.reason.text}`,
+          message: `tried ${counted(row.attempts, "time")}; the last time: ${settlement.reason.text}`,
           where: settlement.reason.code,
           hint: `hyperion history ${row.id} lists every attempt; hyperion requeue ${row.id} --reason TEXT tries again`,
           evidence: [],

@@ -260,7 +260,7 @@ describe("surroundings", () => {
     })
     const report = await examined()
     expect(found(report, "retention")).toMatchObject({ severity: "info", mend: "hyperion cleanup" })
-    expect((await examined({ fix: true })).fixed).toContain("swept 1 old entries")
+    expect((await examined({ fix: true })).fixed).toContain("swept 1 old entry")
   })
 })
 

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { logLayer } from "../../app-log.ts"
 import type { AuditReport } from "../../audit/AuditService.ts"
+import { counted } from "../../domain/words.ts"
 import { verifyAuditLog } from "../../operations/audit.ts"
 import { type FilesReport, verifyFiles } from "../../operations/audit-files.ts"
 import { exportLog, shipLog } from "../../operations/ship.ts"
@@ -55,10 +56,10 @@ const tellReport = (
       },
     })
   else if (fault === null) {
-    const blobs = files && files.blobs > 0 ? `, ${files.blobs} contents` : ""
+    const blobs = files && files.blobs > 0 ? `, ${counted(files.blobs, "content")}` : ""
     const rows =
-      report.archived === 0 ? `${report.rows} rows` : `rows ${report.archived + 1} to ${report.rows}`
-    output.data(`ok: ${rows} and ${report.casts} casts${blobs} are as they were written`)
+      report.archived === 0 ? counted(report.rows, "row") : `rows ${report.archived + 1} to ${report.rows}`
+    output.data(`ok: ${rows} and ${counted(report.casts, "cast")}${blobs} are as they were written`)
     if (report.archived > 0)
       output.note(
         `the rows up to ${report.archived} are in the archive: audit verify --file FOLDER checks the whole chain`,
@@ -96,7 +97,7 @@ export const exportAudit = (context: CommandContext<{ readonly file: string | un
       const lines = yield* newLineFile(file)
       const { rows, head } = yield* exportLog(lines.line)
       yield* lines.finish
-      if (output.format === "text") output.data(`${rows} rows exported to ${file}\nhead ${head}`)
+      if (output.format === "text") output.data(`${counted(rows, "row")} exported to ${file}\nhead ${head}`)
       else output.json({ schema_version: 1, file, rows, head })
       return Exit.ok
     }),

@@ -1,5 +1,6 @@
 import { relative, resolve } from "node:path"
 import * as Effect from "effect/Effect"
+import { counted } from "../../domain/words.ts"
 import { type Blame, blame } from "../../operations/blame.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
 import { CurrentWorkspace } from "../../platform/Workspace.ts"
@@ -70,7 +71,7 @@ const shortened = (prompt: string): string => {
   const lines = prompt.trimEnd().split("\n")
   const more = lines.length - PROMPT_LINES
   return more > 0
-    ? [...lines.slice(0, PROMPT_LINES), `… ${more} more lines: --format json`].join("\n")
+    ? [...lines.slice(0, PROMPT_LINES), `… ${counted(more, "more line")}: --format json`].join("\n")
     : lines.join("\n")
 }
 

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { decidingLayer } from "../../app-intake.ts"
+import { counted } from "../../domain/words.ts"
 import { type CleanupReport, cleanup } from "../../operations/cleanup.ts"
 import { Exit } from "../exit-codes.ts"
 import type { CommandContext } from "../run.ts"
@@ -26,16 +27,18 @@ const cleanupText = (report: CleanupReport): string => {
   const { decided, failed, payload_bytes: bytes } = report
   const size = bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
   const verb = report.dry_run ? "would sweep" : "swept"
-  const others = [
-    [report.guard_results, "remembered guard results"],
-    [report.guard_logs, "guard logs"],
-    [report.agent_runs, "prompts and answers of agents"],
-    [report.checkouts, "checkouts whose folder is gone"],
-  ].flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
+  const others = (
+    [
+      [report.guard_results, "remembered guard result"],
+      [report.guard_logs, "guard log"],
+      [report.agent_runs, "prompt and answer of an agent", "prompts and answers of agents"],
+      [report.checkouts, "checkout whose folder is gone", "checkouts whose folder is gone"],
+    ] as const
+  ).flatMap(([count, one, many]) => (count === 0 ? [] : [counted(count, one, many)]))
   if (decided + failed === 0 && others.length === 0)
     return `nothing to sweep: nothing was decided before ${report.decided_before}, or failed before ${report.failed_before}`
   return [
-    `${verb} ${decided} decided and ${failed} failed entries, ${size} of payloads; log, receipts and contents stay`,
+    `${verb} ${decided} decided and ${counted(failed, "failed entry", "failed entries")}, ${size} of payloads; log, receipts and contents stay`,
     ...(others.length === 0 ? [] : [`${verb} ${others.join(", ")}`]),
   ].join("\n")
 }

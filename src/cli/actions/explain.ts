@@ -105,7 +105,7 @@ const detailText = ({
     lines.push("\n", styled("bold", `${change.operation} ${change.path}`), "\n")
     const text = change.patch ?? change.content ?? ""
     if (change.patch_encoding === "base64")
-      lines.push(styled("dim", `  (${text.length} characters of base64)\n`))
+      lines.push(styled("dim", `  (${counted(text.length, "character")} of base64)\n`))
     else for (const line of text.replace(/\n$/, "").split("\n")) lines.push("  ", diffLine(line), "\n")
   }
   return lines

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { QueueMetrics } from "../../domain/records.ts"
 import { fail, ok, type Result } from "../../domain/result.ts"
 import { toTimestamp } from "../../domain/time.ts"
+import { counted } from "../../domain/words.ts"
 import { queueMetrics, scrape, WINDOW_MS } from "../../operations/metrics.ts"
 import type { Piece } from "../../platform/Terminal.ts"
 import { table } from "../../platform/table.ts"
@@ -72,7 +73,10 @@ const metricsText = (metrics: QueueMetrics): readonly Piece[] => {
     ["duplicates refused", `${metrics.dedup_hits} so far`],
     ["due for cleanup", `${metrics.stale_applied_rows} landed, ${metrics.stale_dead_letter_rows} failed`],
     ["last cleanup", time(metrics.last_cleanup_timestamp)],
-    ["write-ahead log", wal === null ? "n/a" : `${wal.log} pages, ${wal.checkpointed} in the database`],
+    [
+      "write-ahead log",
+      wal === null ? "n/a" : `${counted(wal.log, "page")}, ${wal.checkpointed} in the database`,
+    ],
   ]
   return [`over the last ${metrics.window_seconds} s\n`, ...table(rows)]
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { counted } from "../../domain/words.ts"
 import {
   type ProposeRange,
   type ProposeSummary,
@@ -35,8 +36,7 @@ export interface ProposeArgs {
 
 const describe = ({ proposed, commits, notes }: ProposeSummary): string => {
   const lost = Object.entries(notes).map(([note, count]) => `${count} ${note.replaceAll("_", " ")}`)
-  const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`
-  return `${plural(proposed, "change request")} from ${plural(commits, "commit")}${lost.length > 0 ? ` (${lost.join(", ")})` : ""}`
+  return `${counted(proposed, "change request")} from ${counted(commits, "commit")}${lost.length > 0 ? ` (${lost.join(", ")})` : ""}`
 }
 
 /** Writes change requests; needs a repository, not a workspace. Where there is one, its landing branch is left out. */

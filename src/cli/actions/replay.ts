@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { filesReplayLayer, replayLayer } from "../../app-log.ts"
+import { counted } from "../../domain/words.ts"
 import { type ReplayReport, replay } from "../../operations/replay.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
@@ -28,12 +29,12 @@ export const replayLog = (context: CommandContext<ReplayArgs>): Promise<ExitCode
 
 const replayText = (report: ReplayReport): readonly Piece[] => [
   styled("green", "replayed"),
-  ` ${report.rows} rows into ${report.folder}`,
-  `\n  queue    ${report.entries} entries, digest ${report.queue_digest}`,
-  `\n  tree     ${report.trees} of ${report.landings} landed trees are those of their receipts`,
+  ` ${counted(report.rows, "row")} into ${report.folder}`,
+  `\n  queue    ${counted(report.entries, "entry", "entries")}, digest ${report.queue_digest}`,
+  `\n  tree     ${report.trees} of ${counted(report.landings, "landed tree is as its receipt says", "landed trees are those of their receipts")}`,
   ...(report.foreign > 0
     ? [
-        `\n  bases    ${report.foreign} of other people's commits adopted${report.from_git > 0 ? `, ${report.from_git} trees taken from the repository` : ""}`,
+        `\n  bases    ${report.foreign} of other people's commits adopted${report.from_git > 0 ? `, ${counted(report.from_git, "tree")} taken from the repository` : ""}`,
       ]
     : []),
   ...(report.tip_tree === null ? [] : [`\n  tip      tree ${report.tip_tree}`]),

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { counted } from "../../domain/words.ts"
 import { type Report, report, type ToldFailure, type ToldLanding } from "../../operations/report.ts"
 import { visibleLine } from "../../platform/sanitize.ts"
 import { Exit } from "../exit-codes.ts"
@@ -99,8 +100,8 @@ export const markdown = (made: Report): string => {
     `# ${clock(made.since)} to ${clock(made.until)} UTC`,
     "",
     `- ${totals.landed} landed, ${totals.failed} failed, ${totals.conflicts} in conflict, ${totals.cancelled} cancelled`,
-    `- ${totals.enqueued} enqueued, ${totals.duplicates} duplicates refused, ${totals.requeued} requeued`,
-    `- ${totals.approvals} approvals, ${totals.rejections} rejections`,
+    `- ${totals.enqueued} enqueued, ${counted(totals.duplicates, "duplicate")} refused, ${totals.requeued} requeued`,
+    `- ${counted(totals.approvals, "approval")}, ${counted(totals.rejections, "rejection")}`,
     `- guard runs of landings: ${runs.join(", ") || "none"}`,
     `- from enqueued to landed: ${totals.mean_ms_to_land === null ? "nothing landed" : `${span(totals.mean_ms_to_land)} on average`}`,
     "",

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { runtimeLayer } from "../../app-runtime.ts"
 import type { Assignment } from "../../domain/assignment.ts"
+import { counted } from "../../domain/words.ts"
 import { reportMetrics } from "../../operations/metrics.ts"
 import { readAll } from "../../operations/read-documents.ts"
 import { type Answered, type Plan, planRequest, runRequest } from "../../operations/request.ts"
@@ -72,7 +73,7 @@ export const request = (context: CommandContext<RequestArgs>) =>
       return output.error(
         {
           code: `agent_${error!.reason}`,
-          message: `${silent.length} of ${answered.length} assignments got no answer: ${error!.message}`,
+          message: `${silent.length} of ${counted(answered.length, "assignment")} got no answer: ${error!.message}`,
           hint: "give patch or content in the request, or set agent.harness in hyperion.json, and run it again: what is queued stays",
           retryable: error!.transient,
         },
@@ -93,7 +94,7 @@ const planText = ({ clarification, assignments }: Plan): readonly (readonly Piec
       `${clarified.kind} (${why("kind")}), priority ${clarified.priority} (${why("priority")})`,
     ),
     ...clarified.acceptance_criteria.map((criterion) => stage("", `accept: ${criterion}`)),
-    stage("orchestrator", `${assignments.length} assignment${assignments.length === 1 ? "" : "s"}`),
+    stage("orchestrator", counted(assignments.length, "assignment")),
     ...assignments.map((assignment) => stage("", assignmentText(assignment))),
   ]
 }
@@ -173,7 +174,7 @@ export const orchestrate = (
       return output.error(
         {
           code: "needs_clarification",
-          message: `${questions.length} question${questions.length === 1 ? "" : "s"} to answer first`,
+          message: `${counted(questions.length, "question")} to answer first`,
           hint: "answer in the request's context or changes, then run it again",
         },
         Exit.usage,

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { counted } from "../../domain/words.ts"
 import { type Verified, verify } from "../../operations/verify.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
@@ -27,9 +28,7 @@ export const verifyLandings = (context: CommandContext<VerifyArgs>) =>
       if (output.format === "json")
         output.json({ schema_version: 1, ok, verified: counts.verified, faults: counts.faults, results })
       else if (output.format === "text" && args.all)
-        output.data(
-          `${counts.verified} ${counts.verified === 1 ? "landing" : "landings"} verified, ${counts.faults} not as recorded`,
-        )
+        output.data(`${counted(counts.verified, "landing")} verified, ${counts.faults} not as recorded`)
       if (counts.archived > 0)
         output.note(
           `${counts.archived} more ${counts.archived === 1 ? "is" : "are"} archived: hyperion replay --from FOLDER --to EMPTY, and verify --all there`,
@@ -38,7 +37,7 @@ export const verifyLandings = (context: CommandContext<VerifyArgs>) =>
       return output.error(
         {
           code: "not_as_recorded",
-          message: `${counts.faults} of ${counts.verified} ${counts.verified === 1 ? "landing is" : "landings are"} not as recorded`,
+          message: `${counts.faults} of ${counted(counts.verified, "landing is", "landings are")} not as recorded`,
           hint: "hyperion audit verify checks the log; compare with a backup or the shipped segments",
         },
         Exit.failed,
