@@ -1,6 +1,8 @@
 import * as Layer from "effect/Layer"
 import { type Core, coreLayer } from "./app.ts"
+import { linkTargetProblems } from "./domain/path.ts"
 import { RequestStore } from "./intake/RequestStore.ts"
+import { linkTargetOf } from "./patch/link-target.ts"
 import { parsePatch } from "./patch/parse.ts"
 import { cacheDir } from "./platform/cache-dir.ts"
 import type { DatabaseError } from "./platform/Database.ts"
@@ -34,8 +36,10 @@ export type Deciding = Intake | HumanPresence
 export const decidingLayer = (workspace: Workspace, env: Environment): Layer.Layer<Deciding, IntakeError> =>
   Layer.merge(intakeLayer(workspace, env), HumanPresence.layer(env))
 
-/** The validator asks the patch stage without knowing it. */
-const checkPatch: CheckPatch = (bytes, declared) => {
+/** The validator asks the patch stage without knowing it. A link that leads out is refused before anybody works on it. */
+export const checkPatch: CheckPatch = (bytes, declared) => {
   const parsed = parsePatch(bytes, declared)
-  return parsed.ok ? null : parsed.error
+  if (!parsed.ok) return parsed.error
+  const target = linkTargetOf(parsed.value)
+  return target === null ? null : (linkTargetProblems(declared.path, target)[0] ?? null)
 }

@@ -150,18 +150,6 @@ describe("a document that does not fit the repository", () => {
       "file_in_the_way",
     ],
     [
-      "a new link out of the repository",
-      { changes: [patchOf("evil", LINK("../../etc/passwd"), "add")] },
-      "failed",
-      "link_target",
-    ],
-    [
-      "a new link into .git",
-      { changes: [patchOf("evil", LINK(".git/config"), "add")] },
-      "failed",
-      "link_target",
-    ],
-    [
       "a link in place of a file that git reads",
       { changes: [patchOf(".gitattributes", LINK("a.txt").replaceAll("evil", ".gitattributes"), "add")] },
       "failed",

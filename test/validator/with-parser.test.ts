@@ -1,13 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { parsePatch } from "../../src/patch/parse.ts"
-import type { CheckPatch } from "../../src/validator/rule.ts"
+import { checkPatch } from "../../src/app-intake.ts"
 import { patched, policy, request, told, violations } from "./support.ts"
-
-/** The two stages joined as the composition root joins them. */
-const checkPatch: CheckPatch = (patch, declared) => {
-  const parsed = parsePatch(patch, declared)
-  return parsed.ok ? null : parsed.error
-}
 
 const header = (from: string, to: string) => `--- ${from}\n+++ ${to}\n`
 const HUNK = "@@ -1 +1 @@\n-a\n+b\n"
@@ -56,6 +49,42 @@ describe("a patch that is not what its change says", () => {
       `${header("/dev/null", "b/src/a.ts")}@@ -0,0 +1 @@\n+Subproject commit ${"1".repeat(40)}\n`
     expect(judged(gitlink, { operation: "add" })).toEqual(["gitlink_refused"])
     expect(judged(gitlink, { operation: "add" }, "posix")).toEqual([])
+  })
+})
+
+describe("a link", () => {
+  const NO_END = "\\ No newline at end of file\n"
+  const added = (target: string) =>
+    `diff --git a/src/a.ts b/src/a.ts\nnew file mode 120000\nindex 0000000..1111111\n${header("/dev/null", "b/src/a.ts")}@@ -0,0 +1 @@\n+${target}\n${NO_END}`
+  const pointed = (target: string) =>
+    `diff --git a/src/a.ts b/src/a.ts\nindex 2222222..1111111 120000\n${header("a/src/a.ts", "b/src/a.ts")}@@ -1 +1 @@\n-b.ts\n${NO_END}+${target}\n${NO_END}`
+  const turned = (target: string) =>
+    `diff --git a/src/a.ts b/src/a.ts\nold mode 100644\nnew mode 120000\nindex 2222222..1111111\n${header("a/src/a.ts", "b/src/a.ts")}@@ -1 +1 @@\n-b.ts\n${NO_END}+${target}\n${NO_END}`
+
+  for (const [target, code] of [
+    ["b.ts", null],
+    ["../docs/b.md", null],
+    ["../../outside", "link_target_outside"],
+    ["/etc/passwd", "link_target_absolute"],
+    ["sub/../../b.ts", "link_target_roundabout"],
+    ["../.git/config", "link_target_protected"],
+    ["../.hyperion/hyperion.db", "link_target_protected"],
+  ] as const)
+    test(`to ${target} ${code === null ? "passes" : `is refused: ${code}`}`, () => {
+      const expected = code === null ? [] : [code]
+      expect(judged(added(target), { operation: "add" })).toEqual(expected)
+      expect(judged(pointed(target))).toEqual(expected)
+      expect(judged(added(target), { operation: "add" }, "posix")).toEqual(expected)
+    })
+
+  test("that a file becomes", () => {
+    // Git writes it as a delete and an add; a patch that says it in one is the parser's to judge.
+    expect(judged(turned("../../outside"))).not.toEqual([])
+  })
+
+  test("that is taken away may have led anywhere", () => {
+    const deleted = `diff --git a/src/a.ts b/src/a.ts\ndeleted file mode 120000\nindex 2222222..0000000\n${header("a/src/a.ts", "/dev/null")}@@ -1 +0,0 @@\n-/etc/passwd\n${NO_END}`
+    expect(judged(deleted, { operation: "delete" })).toEqual([])
   })
 })
 

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type { Change } from "../../domain/change-request.ts"
 import { etaText } from "../../domain/eta.ts"
 import { counted } from "../../domain/words.ts"
 import { readArchive } from "../../operations/archived.ts"
@@ -101,14 +102,36 @@ const detailText = ({
   for (const guard of receipt?.guard_outputs ?? [])
     field("guard", `${guard.guard_id}: ${guard.result} in ${guard.duration_ms} ms`)
   if (failure) field("failure", `${failure.code}: ${failure.message}`)
-  for (const change of cast?.change_request.changes ?? []) {
-    lines.push("\n", styled("bold", `${change.operation} ${change.path}`), "\n")
-    const text = change.patch ?? change.content ?? ""
-    if (change.patch_encoding === "base64")
-      lines.push(styled("dim", `  (${counted(text.length, "character")} of base64)\n`))
-    else for (const line of text.replace(/\n$/, "").split("\n")) lines.push("  ", diffLine(line), "\n")
-  }
+  for (const change of cast?.change_request.changes ?? [])
+    lines.push(
+      "\n",
+      styled("bold", `${change.operation} ${change.path}`),
+      "\n",
+      ...changeText(change, entry.id),
+    )
   return lines
+}
+
+/** Lines of a patch, and of a file that is given whole, that are shown: what changes is read, what is there is known. */
+const PATCH_LINES = 400
+const CONTENT_LINES = 20
+
+const changeText = (change: Change, id: number): readonly Piece[] => {
+  const text = change.patch ?? change.content ?? ""
+  if (text === "") return []
+  if (change.patch_encoding === "base64")
+    return [styled("dim", `  (${counted(text.length, "character")} of base64)\n`)]
+  const [all, most] = [
+    text.replace(/\n$/, "").split("\n"),
+    change.patch === undefined ? CONTENT_LINES : PATCH_LINES,
+  ]
+  const more = all.length - most
+  return [
+    ...all.slice(0, most).flatMap((line) => ["  ", change.patch === undefined ? line : diffLine(line), "\n"]),
+    ...(more > 0
+      ? [styled("dim", `  … ${counted(more, "more line")}: hyperion show ${id} --format json\n`)]
+      : []),
+  ]
 }
 
 const diffLine = (line: string): Piece =>
