@@ -141,7 +141,8 @@ const abandonedNeed = (row: EntryRow, ended: boolean): Needs["abandoned"][number
     leased_until: toTimestamp(until),
     ended,
     message: `${lost}: ${then}`,
-    next: "hyperion worker --drain",
+    // One that only drains ends before that lease does.
+    next: ended && row.state !== "committing" ? "hyperion worker" : "hyperion worker --drain",
   }
 }
 

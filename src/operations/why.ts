@@ -134,7 +134,7 @@ const reasonOf = (db: Db, row: EntryRow, { now, ended }: Moment): Said => {
             ? `hyperion worker --drain   (${lost === "" ? "if that worker is gone, " : ""}it finishes or undoes the landing)`
             : lost === ""
               ? null
-              : "hyperion worker --drain   (it takes it over once the lease has run out)",
+              : "hyperion worker   (it takes it over once the lease has run out)",
       }
     }
     case "verified":

@@ -198,7 +198,7 @@ const linesOf = ({ needs }: StatusReport, kind: NeedKind): readonly Line[] => {
       }))
     case "approvals":
       return needs.approvals.map((need) =>
-        lineOf(need, `${need.agent}, ${counted(need.paths, "path")}: ${need.message}`),
+        lineOf(need, `${need.message}; ${need.agent}, ${counted(need.paths, "path")}`),
       )
     case "dead_letters":
       return needs.dead_letters.map((need) => lineOf(need, `${need.reason_class}: ${need.message}`))
