@@ -9,9 +9,9 @@ const OLD = `SELECT id FROM file_modification
   WHERE created_at < ?1 OR id <= (SELECT max(id) FROM file_modification) - ?2 ORDER BY id LIMIT ?3 + 0`
 export const OLD_MODIFICATIONS = OLD
 export const DROP_MODIFICATIONS = `DELETE FROM file_modification WHERE id IN (${OLD})`
-/** Entries whose landing was begun behind a row of the log. */
-export const LANDING_SINCE = `SELECT DISTINCT entry_id AS id FROM audit WHERE seq > ? AND event IN ('committing', 'applied')
-  AND entry_id IS NOT NULL LIMIT 1000`
+/** Entries whose landing was begun or ended behind a row of the log, the newest of them. */
+export const LANDING_SINCE = `SELECT entry_id AS id FROM audit WHERE seq > ? AND event IN ('committing', 'applied')
+  AND entry_id IS NOT NULL GROUP BY entry_id ORDER BY max(seq) DESC LIMIT 10000`
 export const EFFECTS_OF_ENTRY = "SELECT path, before_hash, after_hash FROM landing_effect WHERE entry_id = ?"
 
 export interface ModificationRow {

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as Layer from "effect/Layer"
 import { doctorLayer } from "../../src/app-doctor.ts"
 import { type DoctorOptions, type DoctorReport, doctor, quickDoctor } from "../../src/operations/doctor.ts"
+import { holdWorkerLock } from "../../src/platform/live-workers.ts"
 import { Operator } from "../../src/platform/Operator.ts"
 import { Sandbox } from "../../src/platform/Sandbox.ts"
 import { workspaceAt } from "../../src/platform/Workspace.ts"
@@ -202,6 +203,27 @@ describe("what killed workers leave", () => {
     const mended = await examined({ fix: true })
     expect(mended.fixed).toContain("took expired leases back, and promoted or ended what was due")
     expect(found(mended, "leases")?.severity).toBe("ok")
+  })
+
+  test("a lease of a process that has ended is found before it runs out, one of a worker at work is not", async () => {
+    const [id] = await shop.enqueue([requestOf("one", { "one.txt": "1\n" })])
+    const leasedBy = (owner: string) =>
+      inDatabase((db) => {
+        const until = Date.now() + DAY
+        db.run(
+          `UPDATE entry SET state = 'in_progress', lease_owner = '${owner}', leased_until = ${until}, lease_token = 1 WHERE id = ${id}`,
+        )
+      })
+    leasedBy("worker-999999999")
+    expect(found(await examined(), "leases")).toMatchObject({
+      severity: "warn",
+      message: `1 entry left in the hands of worker-999999999: ${id}`,
+    })
+    const leave = holdWorkerLock(database, 4_711)
+    leasedBy("worker-4711")
+    expect(found(await examined(), "leases")?.severity).toBe("ok")
+    leave()
+    expect(found(await examined(), "leases")?.severity).toBe("warn")
   })
 
   test("a lock on git's index that is old", async () => {
