@@ -51,6 +51,9 @@ const Why = page1({
         message: Text,
         evidence: v.array(Text),
         position: v.nullable(v.number()),
+        eta: v.nullable(
+          v.strictObject({ ms: v.number(), low_ms: v.number(), high_ms: v.number(), sample: Id }),
+        ),
         next: v.nullable(Text),
       }),
     ),

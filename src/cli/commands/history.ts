@@ -10,7 +10,7 @@ export default defineCommand({
     },
     modifications: {
       type: "boolean",
-      description: "Files that changed in the working tree while a worker was at work, and who wrote them",
+      description: "Files of the working tree that changed while a worker ran",
     },
     since: {
       type: "since",
