@@ -24,6 +24,8 @@ export interface Verification {
   readonly baseTree: string | null
   readonly resultTree: string
   readonly approvalDigest: string
+  /** How many guards were green on it; 0 when none applied. */
+  readonly guards: number
   readonly body: object
 }
 
@@ -160,7 +162,11 @@ const settleOne = (
       const verified = {
         actor,
         at,
-        data: { result_tree: verification.resultTree, approval_digest: verification.approvalDigest },
+        data: {
+          result_tree: verification.resultTree,
+          approval_digest: verification.approvalDigest,
+          guards: verification.guards,
+        },
       }
       const next = moveThrough(db, audit, row, [
         ["verified", settlement.to === "verified" ? { ...verified, reason: settlement.reason } : verified],

@@ -39,6 +39,10 @@ const byStatus = (counts: StateCounts): QueueMetrics["status_counts"] => {
 
 const rate = (part: number, whole: number): number | null => (whole === 0 ? null : round(part / whole))
 
+/** To the millionth: one request in an hour is not none. */
+const perSecond = (count: number, spanMs: Millis): number =>
+  Math.round((count * 1e9) / Math.max(1_000, spanMs)) / 1e6
+
 const read = (db: Sqlite, at: Millis, options: MetricsOptions) => {
   const head = auditHead(db)
   const { counts } = head
@@ -85,7 +89,8 @@ const read = (db: Sqlite, at: Millis, options: MetricsOptions) => {
     // Before the first frame is written SQLite answers -1.
     wal_checkpoint_stats: wal === null || wal.log < 0 ? null : wal,
     timestamp_skew_secs: Math.max(0, Math.ceil(((newest?.at ?? 0) - at) / 1_000)),
-    agent_requests_per_second: round(window.agent_runs / seconds) ?? 0,
+    // Over what was read: a window with more rows than that would make a busy agent look idle.
+    agent_requests_per_second: perSecond(window.agent_runs, at - window.since),
     agent_average_complexity: round(window.complexity),
     agent_guard_success_rate: rate(window.passed, window.passed + window.failed),
     agent_guard_approval_latency_ms: round(window.approval_wait),

@@ -14,9 +14,12 @@ export const WINDOW = `SELECT
     avg(CASE WHEN w.event = 'applied' THEN w.at - e.created_at END) AS cast,
     count(*) FILTER (WHERE w.event IN ('lease_reclaimed', 'lease_lost')) AS contention,
     count(*) FILTER (WHERE w.event = 'agent_run') AS agent_runs,
-    count(*) FILTER (WHERE w.event = 'applied' AND instr(w.data, '"unguarded"') = 0) AS passed,
+    count(*) FILTER (WHERE w.event = 'verified' AND instr(w.data, '"guards":') > 0
+      AND instr(w.data, '"guards":0') = 0) AS passed,
     count(*) FILTER (WHERE w.event = 'failed' AND instr(w.data, '"reason_class":"guard"') > 0) AS failed,
-    count(*) FILTER (WHERE w.event = 'retry_scheduled' AND instr(w.data, '"code":"guard_') > 0) AS infra
+    count(*) FILTER (WHERE w.event IN ('retry_scheduled', 'failed') AND instr(w.data, '"code":"guard_') > 0
+      AND instr(w.data, '"reason_class":"guard"') = 0) AS infra,
+    min(w.at) AS first_at
   FROM audit w
     LEFT JOIN audit p ON p.seq = w.entry_previous AND w.event IN ('leased', 'applied')
     LEFT JOIN entry e ON e.id = w.entry_id AND w.event = 'applied'
@@ -30,6 +33,8 @@ export interface WindowSums {
   readonly passed: number
   readonly failed: number
   readonly infra: number
+  /** When the oldest of the rows was written; null when there is none. */
+  readonly first_at: number | null
 }
 
 export const ROWS_OF_EVENT =

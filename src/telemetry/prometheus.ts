@@ -64,16 +64,28 @@ const families = (metrics: QueueMetrics): readonly Family[] => {
     {
       name: "guard_results",
       type: "gauge",
-      help: `Entries by what their guards said ${window}`,
+      help: `Verdicts of the guards ${window}`,
       samples: labelled("result", metrics.guard_results),
     },
     one(
       "gauge",
+      "guard_success_ratio",
+      `Green of green and red verdicts ${window}`,
+      metrics.agent_guard_success_rate,
+    ),
+    one(
+      "gauge",
       "agent_requests_per_second",
-      `Answers of agents ${window}`,
+      `Assignments that agents were asked for ${window}`,
       metrics.agent_requests_per_second,
     ),
     one("gauge", "agent_complexity", `Mean complexity of casts ${window}`, metrics.agent_average_complexity),
+    one(
+      "gauge",
+      "poll_interval_seconds",
+      "Mean wait of this process' idle workers",
+      seconds(metrics.avg_poll_interval_ms),
+    ),
     one("gauge", "workers", "Workers at work in all processes", metrics.worker_count),
     {
       name: "stale_entries",

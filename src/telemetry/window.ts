@@ -13,7 +13,7 @@ import {
   type WindowSums,
 } from "./metrics.sql.ts"
 
-/** Rows of the log that means are taken over, at most: the newest ones. Counts are exact however many there are. */
+/** Rows of the log that are read for means and for what the counts do not hold, at most: the newest ones. */
 export const SAMPLE_ROWS = 2_000
 /** Casts whose complexity is read, and approvals whose wait is. */
 const SAMPLE_ENTRIES = 50
@@ -50,6 +50,8 @@ export const positionAt = (db: Database, at: Millis): LogPosition => {
 export interface WindowRead extends WindowSums {
   /** The counts before the window. */
   readonly before: StateCounts
+  /** Since when every row was read: the window's beginning, or later where it holds more than `SAMPLE_ROWS`. */
+  readonly since: Millis
   readonly approval_wait: number | null
   readonly complexity: number | null
 }
@@ -75,9 +77,11 @@ export const readWindow = (db: Database, since: Millis, headSeq: number): Window
   const rows = (event: string) =>
     db.query<ChainedRow, [number, string, number]>(ROWS_OF_EVENT).all(from, event, SAMPLE_ENTRIES)
   const complexity = db.query<{ complexity: unknown }, [number]>(COMPLEXITY)
+  const sums = db.query<WindowSums, [number]>(WINDOW).get(from)!
   return {
-    ...db.query<WindowSums, [number]>(WINDOW).get(from)!,
+    ...sums,
     before: counts,
+    since: from > seq ? (sums.first_at ?? since) : since,
     approval_wait: mean(rows("approved").flatMap((row) => waitOf(db, row) ?? [])),
     complexity: mean(
       rows("enqueued").flatMap(({ entry_id }) => {

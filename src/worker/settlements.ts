@@ -22,6 +22,7 @@ export const verificationOf = (
   baseTree: base.tree,
   resultTree,
   approvalDigest: entry.digest,
+  guards: outputs.length,
   body: verificationBody(entry, outputs, flags, base.policy.digest),
 })
 

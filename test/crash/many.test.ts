@@ -60,6 +60,7 @@ test("a thousand open landings, half of them on the branch, are recovered within
           baseTree: null,
           resultTree: "0".repeat(40),
           approvalDigest: "d",
+          guards: 0,
           body: {},
         }
         settleAll(

@@ -37,6 +37,7 @@ const beginLanding = (id: number, withRow: boolean) =>
           baseTree: null,
           resultTree: tree,
           approvalDigest: "d",
+          guards: 0,
           body: {},
         }
         settleAll(

@@ -136,6 +136,7 @@ export const proven = (
         lease,
         verification: aVerification({
           approvalDigest: approvalDigest(lease.entry.checksum, effects),
+          guards: 0,
           body: aBody(effects, options),
         }),
         reason: { code: "approval_missing", text: "1 more approval (tty)" },

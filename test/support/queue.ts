@@ -107,6 +107,7 @@ export const aVerification = (options: Partial<Verification> = {}): Verification
   baseTree: TREE,
   resultTree: TREE,
   approvalDigest: DIGEST,
+  guards: 1,
   body: {},
   ...options,
 })

@@ -1,17 +1,21 @@
 import { describe, expect, test } from "bun:test"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import * as v from "valibot"
 import { QueueMetrics } from "../../src/domain/records.ts"
+import { auditAppender } from "../../src/platform/audit-append.sql.ts"
 import { Database } from "../../src/platform/Database.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { type MetricsOptions, TelemetryService } from "../../src/telemetry/TelemetryService.ts"
 import { positionAt, readWindow, SAMPLE_ROWS } from "../../src/telemetry/window.ts"
+import { aFailureReport } from "../support/builders.ts"
 import { START, withLayer } from "../support/effect.ts"
 import {
   aDecision,
   anItem,
+  aVerification,
   DAY,
   ENQUEUE,
   enqueued,
@@ -120,6 +124,62 @@ describe("the metrics document", () => {
         lease_contention_events: 1,
         agent_guard_approval_latency_ms: 15_000,
       })
+    }),
+  )
+
+  it.effect("counts a verdict when it falls, not when the entry lands; none where no guard applied", () =>
+    Effect.gen(function* () {
+      const queue = yield* QueueService
+      const proven = (guards: number) =>
+        Effect.gen(function* () {
+          const lease = yield* leased()
+          yield* queue.settle([
+            {
+              to: "awaiting_approval",
+              lease,
+              verification: aVerification({ guards }),
+              reason: { code: "approval_missing", text: "waits" },
+            },
+          ])
+        })
+      for (const taskId of ["green", "unguarded", "red", "infra", "spent"]) yield* enqueued({ taskId })
+      yield* proven(2)
+      yield* proven(0)
+      yield* settled(yield* leased(), "failed")
+      const again = { runAt: START, charged: true, reason: { code: "guard_timeout", text: "slow" } }
+      yield* queue.settle([{ to: "scheduled", lease: yield* leased(), ...again }])
+      const report = aFailureReport({ code: "guard_infra" })
+      yield* queue.settle([{ to: "failed", lease: yield* leased(), reasonClass: "attempts", report }])
+      expect(yield* measured()).toMatchObject({
+        guard_results: { passed: 1, failed: 1, infra: 2 },
+        agent_guard_success_rate: 0.5,
+        success_rate: 0,
+      })
+    }),
+  )
+
+  it.effect("takes the rate of requests over what it read, however much more the window holds", () =>
+    Effect.gen(function* () {
+      const database = yield* Database
+      const busy = (rows: number) =>
+        Effect.gen(function* () {
+          const at = yield* Clock.currentTimeMillis
+          yield* database.write((db) => {
+            const audit = auditAppender(db, at)
+            for (let n = 0; n < rows; n++) audit.append({ event: "agent_run", actor: "ada", subject: "t" })
+          })
+        })
+      yield* busy(3_600)
+      yield* TestClock.adjust(3_600_000)
+      expect((yield* measured({ windowMs: 7_200_000 })).agent_requests_per_second).toBeCloseTo(0.56, 2)
+      yield* TestClock.adjust(7_200_000)
+      yield* busy(1)
+      expect((yield* measured({ windowMs: 3_600_000 })).agent_requests_per_second).toBe(0.000278)
+      for (let second = 0; second < 50; second++) {
+        yield* busy(100)
+        yield* TestClock.adjust(1_000)
+      }
+      expect((yield* measured()).agent_requests_per_second).toBe(100)
     }),
   )
 
