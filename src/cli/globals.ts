@@ -46,3 +46,11 @@ export const wantsTraces = (env: Environment): boolean => {
   const level = env["HYPERION_LOG"]
   return level !== undefined && level !== "" && level !== "off"
 }
+
+/** Somebody named a collector. What else the variables say is read where they are obeyed. */
+export const wantsExport = (env: Environment): boolean =>
+  Boolean(
+    env["OTEL_EXPORTER_OTLP_ENDPOINT"] ||
+      env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] ||
+      env["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"],
+  )

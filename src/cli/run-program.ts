@@ -1,12 +1,14 @@
 import type * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type Core, coreLayer, runApp } from "../app.ts"
-import type { Environment } from "../platform/Terminal.ts"
+import { type Environment, styled } from "../platform/Terminal.ts"
 import { discoverWorkspace, type Workspace } from "../platform/Workspace.ts"
 import { type AppError, tell } from "./error-table.ts"
 import { Exit, type ExitCode } from "./exit-codes.ts"
+import { wantsExport, wantsTraces } from "./globals.ts"
 import type { CommandContext } from "./run.ts"
+import { VERSION } from "./version.ts"
 
 /** Runs a program on a graph and turns its typed error into one line and an exit code. */
 export const runOn = async <R, LE extends AppError>(
@@ -47,7 +49,21 @@ export const runWith = async <R, LE extends AppError>(
     output.error({ ...found.error, retryable: false }, Exit.usage)
     return Exit.usage
   }
-  return runOn({ output }, layer(found.value, env), program)
+  const graph = layer(found.value, env)
+  const exporting = wantsExport(env) ? await exportingLayer(found.value, { output, env }) : null
+  return runOn({ output }, exporting === null ? graph : Layer.merge(graph, exporting), program)
+}
+
+const exportingLayer = async (
+  { root }: Workspace,
+  { output, env }: Pick<CommandContext<unknown>, "output" | "env">,
+): Promise<Layer.Layer<never> | null> => {
+  const { exportingOf } = await import("../app-export.ts")
+  const warning = (text: string) => output.note([styled("yellow", "warning:"), ` ${text}`])
+  const warn = wantsTraces(env) ? warning : () => {}
+  const { layer, problems } = exportingOf({ env, root, version: VERSION, warn })
+  for (const problem of problems) warning(problem)
+  return layer
 }
 
 export const runCore = (

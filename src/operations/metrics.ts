@@ -7,6 +7,7 @@ import type { Millis } from "../domain/time.ts"
 import { PolicyStore } from "../platform/PolicyStore.ts"
 import { readReport, writeReport } from "../platform/report-file.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
+import { Exporter } from "../telemetry/Exporter.ts"
 import { prometheusText } from "../telemetry/prometheus.ts"
 import { TelemetryService } from "../telemetry/TelemetryService.ts"
 
@@ -55,6 +56,7 @@ export const queueMetrics = Effect.fn("operations.queueMetrics")(function* (wind
 export const recordMetrics = Effect.fn("operations.recordMetrics")(function* () {
   const { root } = yield* CurrentWorkspace
   const metrics = yield* queueMetrics()
+  ;(yield* Exporter).measured(metrics)
   yield* Effect.ignore(writeReport(join(root, FOLDER), REPORT, `${JSON.stringify(metrics, null, 2)}\n`))
   return metrics
 })

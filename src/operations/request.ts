@@ -17,7 +17,9 @@ import { changesOf, developerNames, split } from "../orchestrator/split.ts"
 import { GitRepository } from "../platform/git/GitRepository.ts"
 import { Operator } from "../platform/Operator.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
+import { errorOf, traced } from "../telemetry/Exporter.ts"
 import { type Base, currentBase, readFiles } from "../worker/base.ts"
+import { askedSpan, contextOf, requestSpans } from "./request-spans.ts"
 import { settingsOf } from "./settings.ts"
 import { type Submission, submit } from "./submit.ts"
 
@@ -44,6 +46,14 @@ export class NeedsClarification extends Data.TaggedError("NeedsClarification")<{
 
 export interface Plan {
   readonly base: Base
+  /** Epoch nanoseconds. */
+  readonly times: {
+    readonly begun: bigint
+    /** When the request was read, and the base it is for. */
+    readonly read: bigint
+    readonly clarified: bigint
+    readonly split: bigint
+  }
   readonly clarification: Clarification
   readonly warnings: readonly string[]
   readonly assignments: readonly Assignment[]
@@ -103,13 +113,18 @@ export const planRequest = Effect.fn("operations.planRequest")(function* (
   agents: number | undefined,
 ) {
   const requests = yield* RequestStore
+  const begun = yield* Clock.currentTimeNanos
   const { request, raw } = yield* parseRequest(documents)
   const base = yield* currentBase()
   const { policy } = base.policy
+  const read = yield* Clock.currentTimeNanos
   const clarification = clarify(request, raw)
+  const clarified = yield* Clock.currentTimeNanos
   const warnings = unknownKeys(request).map((key) => `${key} is not a key of a task request: nobody reads it`)
-  if (clarification.questions.length > 0)
-    return { base, clarification, warnings, assignments: [] } satisfies Plan
+  if (clarification.questions.length > 0) {
+    const times = { begun, read, clarified, split: clarified }
+    return { base, times, clarification, warnings, assignments: [] } satisfies Plan
+  }
   const paths = request.requested_changes.map((change) => change.path)
   const files = yield* readFiles(base.tree, [...new Set(paths)])
   const fileBytes = new Map(
@@ -128,7 +143,8 @@ export const planRequest = Effect.fn("operations.planRequest")(function* (
     resolve: (name) => known.get(name) ?? null,
   })
   if (!assignments.ok) return yield* new NotARequest({ violations: assignments.error })
-  return { base, clarification, warnings, assignments: assignments.value } satisfies Plan
+  const times = { begun, read, clarified, split: yield* Clock.currentTimeNanos }
+  return { base, times, clarification, warnings, assignments: assignments.value } satisfies Plan
 })
 
 /** Takes a request all the way into the queue: agents side by side, answers validated and queued in order. */
@@ -137,9 +153,19 @@ export const runRequest = Effect.fn("operations.runRequest")(function* (
   options: RequestOptions,
   tell: Tell,
 ) {
+  const plan = yield* planRequest(documents, options.agents)
+  const taken = takeRequest(plan, options, tell)
+  if (options.dryRun) return yield* taken
+  return yield* traced(taken, (exit, { endNs }) => requestSpans(plan, errorOf(exit), endNs))
+})
+
+const takeRequest = Effect.fn("operations.takeRequest")(function* (
+  plan: Plan,
+  options: RequestOptions,
+  tell: Tell,
+) {
   const requests = yield* RequestStore
   const { name: actor } = yield* Operator
-  const plan = yield* planRequest(documents, options.agents)
   const { clarification, assignments } = plan
   const { request, questions } = clarification
   if (questions.length > 0) {
@@ -150,7 +176,7 @@ export const runRequest = Effect.fn("operations.runRequest")(function* (
   if (!options.dryRun) yield* requests.put(request, "split", assignments, actor)
   const answers = yield* Effect.forEach(
     assignments,
-    (assignment) => ask(request, assignment, plan.base, options, tell),
+    (assignment) => ask(request, assignment, plan, options, tell),
     { concurrency: options.agents ?? plan.base.policy.policy.agents },
   )
   const answered: Answered[] = []
@@ -174,6 +200,7 @@ export const runRequest = Effect.fn("operations.runRequest")(function* (
         dryRun: options.dryRun,
         tasks: "known",
         assignments: new Map([[assignment.task_id, assignment]]),
+        parent: contextOf(plan),
       },
     )
     answered.push({ assignment, answer: outcome, error: null, submission: submission ?? null })
@@ -185,10 +212,11 @@ export const runRequest = Effect.fn("operations.runRequest")(function* (
 const ask = Effect.fn("operations.ask")(function* (
   request: ClarifiedRequest,
   assignment: Assignment,
-  base: Base,
+  plan: Plan,
   options: RequestOptions,
   tell: Tell,
 ) {
+  const { base } = plan
   const harness = yield* AgentHarness
   const requests = yield* RequestStore
   const git = yield* GitRepository
@@ -206,7 +234,13 @@ const ask = Effect.fn("operations.ask")(function* (
       root,
       ...(options.model !== undefined && { model: options.model }),
     })
-    .pipe(Effect.catchTag("AgentError", (error) => Effect.succeed(error)))
+    .pipe(
+      Effect.catchTag("AgentError", (error) => Effect.succeed(error)),
+      (asked) =>
+        options.dryRun
+          ? asked
+          : traced(asked, (exit, time) => [askedSpan(contextOf(plan), assignment, exit, time)]),
+    )
   tell.answered(assignment, outcome)
   const failed = "_tag" in outcome
   if (!options.dryRun)

@@ -17,6 +17,8 @@ import { Operator } from "../platform/Operator.ts"
 import { type EnqueueItem, type EnqueueOutcome, prepareItem, refusalOf } from "../queue/enqueue.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { resolveId } from "../queue/read.ts"
+import { Exporter } from "../telemetry/Exporter.ts"
+import { type Span, type SpanContext, sendSpan, type Timespan, validateSpan } from "../telemetry/spans.ts"
 import { withBase } from "../validator/base-hashes.ts"
 import { ValidatorService } from "../validator/ValidatorService.ts"
 import { type Base, currentBase, readFiles } from "../worker/base.ts"
@@ -43,6 +45,8 @@ export interface SubmitOptions {
   readonly tasks: "known" | "open"
   /** Assignments that are not stored (a dry run's); the stored ones are found by task. */
   readonly assignments?: ReadonlyMap<string, Assignment>
+  /** The span that this is a step of; without one each cast begins its own part of its trace. */
+  readonly parent?: SpanContext
 }
 
 /** Casts in one transaction: long enough to be fast, short enough not to hold the write lock. */
@@ -80,8 +84,13 @@ export const submit = Effect.fn("operations.submit")(function* (
   const results: Submission[] = []
   for (let from = 0; from < documents.length; from += CHUNK) {
     const made: (Prepared | Submission)[] = []
-    for (const document of documents.slice(from, from + CHUNK))
+    const times: Timespan[] = []
+    for (const document of documents.slice(from, from + CHUNK)) {
+      const startNs = yield* Clock.currentTimeNanos
       made.push(...(yield* prepare(document, base, at, options)))
+      const time = { startNs, endNs: yield* Clock.currentTimeNanos }
+      while (times.length < made.length) times.push(time)
+    }
     const ready = made.filter((one) => !isRejected(one)) as Prepared[]
     const outcomes = options.dryRun
       ? ready.map(({ item }): EnqueueOutcome | null => {
@@ -97,10 +106,33 @@ export const submit = Effect.fn("operations.submit")(function* (
           },
         )
     let next = 0
-    for (const one of made) results.push(isRejected(one) ? one : submission(one, outcomes[next++] ?? null))
+    const told = made.map((one) => (isRejected(one) ? one : submission(one, outcomes[next++] ?? null)))
+    results.push(...told)
+    const exporter = yield* Exporter
+    if (!exporter.isOn || options.dryRun) continue
+    const endNs = yield* Clock.currentTimeNanos
+    for (const [index, one] of made.entries())
+      exporter.spans(sentSpans(one, told[index]!, times[index]!, endNs, options))
   }
   return results
 })
+
+/** A cast's way into the queue, and the validation in it. What has no task has no trace to belong to. */
+const sentSpans = (
+  made: Prepared | Submission,
+  { task_id, entry_id, outcome, violations }: Submission,
+  prepared: Timespan,
+  endNs: bigint,
+  { parent, assignments }: SubmitOptions,
+): readonly Span[] => {
+  if (task_id === null) return []
+  const request_id = assignments?.get(task_id)?.parent_request_id ?? task_id
+  const cast = isRejected(made) ? { request_id, task_id, cast_id: "" } : made.item.cast
+  const code = violations[0]?.code ?? null
+  const time = { startNs: prepared.startNs, endNs }
+  const sent = sendSpan(parent ?? null, time, { cast, entryId: entry_id, outcome, error: code })
+  return [sent, validateSpan(sent, prepared, isRejected(made) ? code : null)]
+}
 
 /** The cast one document makes, or why it makes none. */
 export const castOf = Effect.fn("operations.castOf")(function* (document: Document, options: SubmitOptions) {

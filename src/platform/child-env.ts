@@ -1,7 +1,8 @@
 /** Make Bun or Node load foreign code or change what a binary is: no child ever sees them, whoever asks. */
 const LOADERS: ReadonlySet<string> = new Set(["BUN_OPTIONS", "BUN_BE_BUN", "NODE_OPTIONS"])
 
-const SECRET_WORD = /TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|APIKEY|COOKIE|(^|_)(KEYS?|PWD|PAT|AUTH)(_|$)/
+const SECRET_WORD =
+  /TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|APIKEY|COOKIE|(^|_)(KEYS?|PWD|PAT|AUTH|HEADERS)(_|$)/
 const SECRET_OWNER =
   /^(AWS|AZURE|GCP|GOOGLE|GITHUB|GH|GITLAB|NPM|DOCKER|SSH|GPG|VAULT|ANTHROPIC|CLAUDE|OPENAI|CODEX|GEMINI|COPILOT)_/
 const SECRET_VALUE = /:\/\/[^/@\s]+:[^/@\s]+@/

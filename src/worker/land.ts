@@ -12,6 +12,7 @@ import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { type Settlement, settleAll } from "../queue/settle.ts"
 import { entryRow } from "../queue/transition.ts"
+import { traced } from "../telemetry/Exporter.ts"
 import type { Base } from "./base.ts"
 import { type Evidence, gatherEvidence, keepEvidence } from "./evidence.ts"
 import { type JournaledEntry, LandingBook } from "./LandingBook.ts"
@@ -20,6 +21,7 @@ import { recoverOpen } from "./recover.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
 import { happening, receiptDraft, receiptOf, verificationOf } from "./settlements.ts"
+import { landingSpans } from "./turn-spans.ts"
 
 export interface LandRequest {
   readonly base: Base
@@ -38,7 +40,10 @@ export interface LandOutcome {
 }
 
 /** Lands a chain with one move of the branch; the queue's states change in the journal's own transactions. */
-export const landChain = Effect.fn("worker.landChain")(function* (request: LandRequest) {
+export const landChain = (request: LandRequest) =>
+  traced(chain(request), (exit, time) => landingSpans(request, exit, time))
+
+const chain = Effect.fn("worker.landChain")(function* (request: LandRequest) {
   const { base, entries, plan } = request
   const { lease_seconds } = base.policy.policy.queue
   const turns = turnsOf(request, lease_seconds * 1_000, yield* gatherEvidence(base, entries))

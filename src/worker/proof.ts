@@ -8,6 +8,7 @@ import type { Candidacy } from "./plan.ts"
 import { prove, UNGUARDED } from "./prove.ts"
 import { kept, type Pause, pauseOf } from "./sort.ts"
 import { staysProven } from "./stay.ts"
+import { spanOf } from "./turn-spans.ts"
 import { notGreen } from "./verdicts.ts"
 
 /**
@@ -40,7 +41,7 @@ export const nextProof = Effect.fn("worker.nextProof")(function* (
 /** Runs the guards on the tree that these entries make. Where nothing changes there is nothing to prove. */
 export const proveTree = (
   { options }: WorkerContext,
-  { base, entries, plan }: Pick<LineWork, "base" | "entries" | "plan">,
+  { base, entries, plan, from }: Pick<LineWork, "base" | "entries" | "plan" | "from">,
 ) =>
   plan === null
     ? Effect.succeed(UNGUARDED)
@@ -49,6 +50,7 @@ export const proveTree = (
         candidate: { tree: plan.tipTree, base: base.commit, objects: plan.objects },
         baseTree: base.tree,
         solo: entries.length === 1,
+        attempts: entries.map(({ lease }) => spanOf(lease, from)),
       })
 
 /** Runs the guards on one entry; green, it waits with its proof for what is missing. */
@@ -61,7 +63,12 @@ const proveAlone = Effect.fn("worker.proveAlone")(function* (
   const queue = yield* QueueService
   const plan = yield* planOn(base, [entry])
   if (!plan.ok) return yield* Effect.dieMessage("an entry that was considered does not fit the tree")
-  const verdict = yield* proveTree(context, { base, entries: [entry], plan: plan.value })
+  const verdict = yield* proveTree(context, {
+    base,
+    entries: [entry],
+    plan: plan.value,
+    from: "leased",
+  })
   const { settlement, happening } =
     verdict.kind === "green"
       ? yield* kept(entry, base, pause, verdict)

@@ -5,7 +5,10 @@ import type { GuardSpec, Policy } from "../domain/policy.ts"
 import type { VerificationBody } from "../domain/verification.ts"
 import { type GuardRun, GuardService } from "../guard/GuardService.ts"
 import { applies } from "../guard/key.ts"
+import { errorOf, traced } from "../telemetry/Exporter.ts"
+import { candidateSpan, guardSpan, guardsContext, guardsSpans, type SpanContext } from "../telemetry/spans.ts"
 import { materialize, provingGround, type TreeToProve } from "./candidates.ts"
+import { guardOutcome, pipelineOutcome } from "./verdict-words.ts"
 
 /** How the guards judged a tree. `infra` and `base_red` blame nobody. */
 export type Verdict =
@@ -44,6 +47,8 @@ export interface ProofRequest {
   readonly checks: readonly string[]
   /** One change alone: only then is red a verdict, confirmed and remembered, and its base asked. */
   readonly solo: boolean
+  /** The attempts it is a step of, one of each entry. */
+  readonly attempts: readonly SpanContext[]
 }
 
 const isNamed = (guard: GuardSpec, checks: readonly string[]): boolean => {
@@ -62,18 +67,30 @@ export const guardsFor = ({
   policy.guards.filter((guard) => applies(guard, changedPaths) || isNamed(guard, checks))
 
 /** Runs the guards on the very tree that would land. */
-export const prove = Effect.fn("worker.prove")(function* (request: ProofRequest) {
+export const prove = (request: ProofRequest) => {
   const guards = guardsFor(request)
-  if (guards.length === 0) return UNGUARDED
+  if (guards.length === 0) return Effect.succeed(UNGUARDED)
+  const { attempts, candidate } = request
+  return traced(judge(request, guards), (exit, time) =>
+    guardsSpans(attempts, candidate.tree, time, pipelineOutcome(exit)),
+  )
+}
+
+const judge = Effect.fn("worker.prove")(function* (request: ProofRequest, guards: readonly GuardSpec[]) {
+  const span = guardsContext(request.attempts[0]!, request.candidate.tree)
   const service = yield* GuardService
   const ground = yield* provingGround(request.policy)
   const settings = { ...ground.settings, solo: request.solo }
   const runs = Effect.scoped(
     Effect.gen(function* () {
-      const target = yield* materialize(ground, request.candidate)
+      const target = yield* traced(materialize(ground, request.candidate), (exit, time) => [
+        candidateSpan(span, time, errorOf(exit)),
+      ])
       const done: GuardRun[] = []
       for (const guard of guards) {
-        const run = yield* service.run(target, guard, settings)
+        const run = yield* traced(service.run(target, guard, settings), (exit, time) => [
+          guardSpan(span, time, guardOutcome(guard, exit)),
+        ])
         done.push(run)
         if (run.output.result !== "passed") break
       }

@@ -27,6 +27,7 @@ import { nothingJudged, rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
 import { sortLine } from "./sort.ts"
+import { traceAttempts } from "./turn-spans.ts"
 
 export interface WorkerOptions extends TurnOptions {
   /** `once`: until something happened to an entry; `drain`: until nothing is runnable; `forever`: until told to stop. */
@@ -96,6 +97,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   // A policy nobody trusts is said now, not with the first entry.
   let { workers } = (yield* currentBase()).policy.policy
   const idle = yield* idleWaits(options.waited ?? (() => {}))
+  const attempts = yield* traceAttempts
   let hasHappened = false
   const context: WorkerContext = {
     options,
@@ -104,7 +106,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     greens: new Map(),
     take: (happenings) => {
       hasHappened ||= happenings.length > 0
-      return take(happenings)
+      return Effect.zipRight(attempts.end(happenings), take(happenings))
     },
   }
   const pool = yield* makePool<PoolError, PoolServices>()
@@ -141,8 +143,10 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     const limit = roomFor(context, base, free, isLineFree)
     if (counts.pending === 0 || limit === 0) return false
     const leaseMs = base.policy.policy.queue.lease_seconds * 1_000
+    const startNs = yield* Clock.currentTimeNanos
     const leases = yield* queue.lease(options.worker, leaseMs, limit, options.only)
     if (leases.length === 0) return false
+    attempts.begin(leases, { startNs, endNs: yield* Clock.currentTimeNanos })
     held.take(leases, leaseMs)
     if (!isLineFree) yield* sortLine(context, base, leases, { settle: false })
     return true

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { Settlement } from "../queue/settle.ts"
+import { traced } from "../telemetry/Exporter.ts"
 import type { Base } from "./base.ts"
 import { considerBatch, planOn } from "./consider.ts"
 import { isGuarded, type WorkerContext } from "./context.ts"
@@ -10,6 +11,7 @@ import { type Green, UNGUARDED } from "./prove.ts"
 import type { Happening } from "./report.ts"
 import { happening, verificationOf } from "./settlements.ts"
 import { type Stay, staysProven } from "./stay.ts"
+import { computedSpans } from "./turn-spans.ts"
 
 /** Why a proven entry does not land at once. */
 export interface Pause {
@@ -52,7 +54,9 @@ export const sortLine = Effect.fn("worker.sortLine")(function* (
   { settle }: { readonly settle: boolean },
 ) {
   const queue = yield* QueueService
-  const considered = yield* considerBatch(leases, base)
+  const considered = yield* traced(considerBatch(leases, base), (_, time) =>
+    settle ? computedSpans(leases, time) : [],
+  )
   const settlements: Settlement[] = settle ? [...considered.settlements] : []
   const happenings: Happening[] = settle ? [...considered.happenings] : []
   const stay = yield* staysProven(base)

@@ -52,6 +52,7 @@ describe("childEnv", () => {
     "Passwd",
     "SSH_AUTH_SOCK",
     "SESSION_COOKIE",
+    "OTEL_EXPORTER_OTLP_HEADERS",
   ])("%s looks secret", (name) => expect(looksSecret(name)).toBe(true))
 
   test.each(["PATH", "PWD", "CI", "KEYBOARD", "MONKEY", "NODE_ENV", "LANG", "PATTERN", "AUTHOR"])(
