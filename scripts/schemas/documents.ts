@@ -6,6 +6,7 @@ import { CastBundle, CastPayload } from "../../src/domain/cast.ts"
 import { AssignmentMetadata, Change, ChangeRequest, Provenance } from "../../src/domain/change-request.ts"
 import { GuardOutput } from "../../src/domain/guard.ts"
 import { AgentName, CastId, GitOid, GuardId, RequestId, Sha256Hex, TaskId } from "../../src/domain/ids.ts"
+import { NextTaskContext } from "../../src/domain/next-task.ts"
 import { Policy } from "../../src/domain/policy.ts"
 import { ConflictPacket, FailureReport, LandedPatch, Receipt } from "../../src/domain/receipt.ts"
 import { ChangeQueueLog, DeadLetterRecord, FileModification, QueueMetrics } from "../../src/domain/records.ts"
@@ -35,6 +36,10 @@ export const DOCUMENTS: Readonly<Record<string, readonly [schema: GenericSchema,
   LandedPatch: [LandedPatch, "One path of a landing."],
   ConflictPacket: [ConflictPacket, "Why a change did not fit, with enough for its agent to answer."],
   FailureReport: [FailureReport, "Why an entry failed."],
+  NextTaskContext: [
+    NextTaskContext,
+    "`execution/next_task_context.json`, written at the end of `request`, `enqueue`, `apply` and `worker`.",
+  ],
   QueueMetrics: [QueueMetrics, "`execution/verification_report.json`."],
   DeadLetterRecord: [DeadLetterRecord, "A failed entry and why, as `list-dead-letters` prints it."],
   ChangeQueueLog: [ChangeQueueLog, "A worker event, as `worker-logs` prints it."],

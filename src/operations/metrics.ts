@@ -13,9 +13,9 @@ import { TelemetryService } from "../telemetry/TelemetryService.ts"
 
 export const WINDOW_MS: Millis = 60_000
 const DAY_MS: Millis = 86_400_000
-const FOLDER = "execution"
+export const EXECUTION_FOLDER = "execution"
 const REPORT = "verification_report.json"
-const CONTEXT = "next_task_context.json"
+export const CONTEXT_FILE = "next_task_context.json"
 
 /** How long things are kept, as the workspace's policy file says; nothing is decided by it here. */
 const kept = Effect.gen(function* () {
@@ -24,7 +24,7 @@ const kept = Effect.gen(function* () {
   return { retentionMs: queue.retention_days * DAY_MS, deadLetterMs: queue.dead_letter_days * DAY_MS }
 })
 
-/** `execution/next_task_context.json` is written by others: whatever does not fit counts as not there. */
+/** `execution/next_task_context.json` is written by others too: whatever does not fit counts as not there. */
 const castBuilderIn = (text: string | null): QueueMetrics["cast_builder"] => {
   try {
     const { cast_builder: found } = JSON.parse(text ?? "null") as { cast_builder?: Record<string, unknown> }
@@ -48,7 +48,7 @@ export const queueMetrics = Effect.fn("operations.queueMetrics")(function* (wind
   return yield* telemetry.metrics({
     windowMs,
     ...(yield* kept),
-    castBuilder: castBuilderIn(readReport(join(root, FOLDER), CONTEXT)),
+    castBuilder: castBuilderIn(readReport(join(root, EXECUTION_FOLDER), CONTEXT_FILE)),
   })
 })
 
@@ -57,12 +57,11 @@ export const recordMetrics = Effect.fn("operations.recordMetrics")(function* () 
   const { root } = yield* CurrentWorkspace
   const metrics = yield* queueMetrics()
   ;(yield* Exporter).measured(metrics)
-  yield* Effect.ignore(writeReport(join(root, FOLDER), REPORT, `${JSON.stringify(metrics, null, 2)}\n`))
+  yield* Effect.ignore(
+    writeReport(join(root, EXECUTION_FOLDER), REPORT, `${JSON.stringify(metrics, null, 2)}\n`),
+  )
   return metrics
 })
-
-/** At the end of a command: what was asked for has been done by then, and nothing takes that back. */
-export const reportMetrics = Effect.ignore(Effect.suspend(recordMetrics))
 
 /** The same for Prometheus. */
 export const scrape = prometheusText

@@ -18,7 +18,7 @@ import { type EnqueueItem, type EnqueueOutcome, prepareItem, refusalOf } from ".
 import { QueueService } from "../queue/QueueService.ts"
 import { resolveId } from "../queue/read.ts"
 import { Exporter } from "../telemetry/Exporter.ts"
-import { type Span, type SpanContext, sendSpan, type Timespan, validateSpan } from "../telemetry/spans.ts"
+import type { SpanContext, Timespan } from "../telemetry/spans.ts"
 import { withBase } from "../validator/base-hashes.ts"
 import { ValidatorService } from "../validator/ValidatorService.ts"
 import { type Base, currentBase, readFiles } from "../worker/base.ts"
@@ -110,29 +110,16 @@ export const submit = Effect.fn("operations.submit")(function* (
     results.push(...told)
     const exporter = yield* Exporter
     if (!exporter.isOn || options.dryRun) continue
+    // Loaded by those who want it: enqueue is a short command.
+    const { sentSpans } = yield* Effect.promise(() => import("./submit-spans.ts"))
     const endNs = yield* Clock.currentTimeNanos
-    for (const [index, one] of made.entries())
-      exporter.spans(sentSpans(one, told[index]!, times[index]!, endNs, options))
+    for (const [index, one] of made.entries()) {
+      const cast = isRejected(one) ? null : one.item.cast
+      exporter.spans(sentSpans(cast, told[index]!, times[index]!, endNs, options))
+    }
   }
   return results
 })
-
-/** A cast's way into the queue, and the validation in it. What has no task has no trace to belong to. */
-const sentSpans = (
-  made: Prepared | Submission,
-  { task_id, entry_id, outcome, violations }: Submission,
-  prepared: Timespan,
-  endNs: bigint,
-  { parent, assignments }: SubmitOptions,
-): readonly Span[] => {
-  if (task_id === null) return []
-  const request_id = assignments?.get(task_id)?.parent_request_id ?? task_id
-  const cast = isRejected(made) ? { request_id, task_id, cast_id: "" } : made.item.cast
-  const code = violations[0]?.code ?? null
-  const time = { startNs: prepared.startNs, endNs }
-  const sent = sendSpan(parent ?? null, time, { cast, entryId: entry_id, outcome, error: code })
-  return [sent, validateSpan(sent, prepared, isRejected(made) ? code : null)]
-}
 
 /** The cast one document makes, or why it makes none. */
 export const castOf = Effect.fn("operations.castOf")(function* (document: Document, options: SubmitOptions) {

@@ -7,8 +7,9 @@ import { TelemetryService } from "../telemetry/TelemetryService.ts"
 import { runWorker, type WorkerOptions } from "../worker/run.ts"
 import { automaticCleanup } from "./cleanup.ts"
 import { withHooks } from "./events-hooks.ts"
-import { queueMetrics, recordMetrics, reportMetrics } from "./metrics.ts"
+import { queueMetrics, recordMetrics } from "./metrics.ts"
 import { recordModifications } from "./modifications.ts"
+import { reportRun } from "./report-files.ts"
 
 const PROGRESS_MS = 5_000
 
@@ -17,7 +18,7 @@ const run = Effect.fn("operations.work")(function* (options: Omit<WorkerOptions,
   const { processId } = yield* Operator
   const telemetry = yield* TelemetryService
   // Runs last: by then this worker is no longer counted.
-  yield* Effect.addFinalizer(() => reportMetrics)
+  yield* Effect.addFinalizer(() => reportRun(null))
   yield* automaticCleanup
   if (options.mode === "forever") yield* recordModifications
   return yield* withHooks(

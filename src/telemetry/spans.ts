@@ -97,7 +97,7 @@ const messaging = (operation: "send" | "receive" | "process", cast: Sent | null)
   "messaging.destination.name": DESTINATION,
   "messaging.operation.name": operation,
   "messaging.operation.type": operation,
-  ...(cast && { "messaging.message.id": cast.cast_id, "hyperion.task.id": cast.task_id }),
+  ...(cast && { "messaging.message.id": cast.cast_id || null, "hyperion.task.id": cast.task_id }),
 })
 
 // ---- a request's way into the queue

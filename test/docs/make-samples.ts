@@ -64,6 +64,7 @@ const STEPS: readonly Step[] = [
   { run: "hyperion worker --drain" },
   { run: "hyperion why greet" },
   { run: "hyperion why greet --format json", sample: "why-waiting.json" },
+  { run: "cat execution/next_task_context.json", sample: "next-task-context.json" },
   { run: 'hyperion approve greet --note "reads well"', terminal: true },
   { run: "hyperion worker --drain" },
   { run: "git log -1" },
@@ -93,6 +94,7 @@ const STEPS: readonly Step[] = [
   { run: BROKEN },
   { run: "hyperion enqueue taskjson/broken.json" },
   { run: "hyperion worker --drain --format json", sample: "worker-drain.json" },
+  { run: "cat execution/verification_report.json", sample: "verification-report.json" },
   { run: "hyperion why greet-short" },
   { run: "hyperion why greet-short --format json", sample: "why-failed.json" },
   {

@@ -5,8 +5,10 @@ import { CastPayload, castChecksum, castIdOf } from "../../src/domain/cast.ts"
 import { ChangeRequest, payloadBytes } from "../../src/domain/change-request.ts"
 import { STATES } from "../../src/domain/entry.ts"
 import { sha256Hex } from "../../src/domain/hash.ts"
+import { NextTaskContext } from "../../src/domain/next-task.ts"
 import { Policy } from "../../src/domain/policy.ts"
 import { Receipt } from "../../src/domain/receipt.ts"
+import { QueueMetrics } from "../../src/domain/records.ts"
 import { TaskRequest } from "../../src/domain/request.ts"
 import { blocks, page, pages, ROOT } from "./markdown.ts"
 
@@ -121,6 +123,8 @@ const FORMS: Readonly<Record<string, v.GenericSchema>> = {
       v.minLength(1),
     ),
   }),
+  "next-task-context.json": NextTaskContext,
+  "verification-report.json": QueueMetrics,
   "list-dead-letters.json": page1({
     dead_letters: v.pipe(
       v.array(v.looseObject({ id: Id, queue_id: Id, task_id: Text, reason_class: Text, error: Text })),

@@ -40,7 +40,10 @@ describe("a worker's run", () => {
       worker_count: 0,
       avg_dequeue_latency_ms: 0,
     })
-    expect(readdirSync(join(shop.root, "execution"))).toEqual(["verification_report.json"])
+    expect(readdirSync(join(shop.root, "execution")).sort()).toEqual([
+      "next_task_context.json",
+      "verification_report.json",
+    ])
     expect(readdirSync(workersFolder(join(shop.root, ".hyperion/hyperion.db")))).toEqual([])
   })
 

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import { runtimeLayer } from "../../app-runtime.ts"
 import { type Applied, applyNow, type Preview, previewApply } from "../../operations/apply.ts"
-import { reportMetrics } from "../../operations/metrics.ts"
 import { readAll } from "../../operations/read-documents.ts"
+import { reportEntry, reportRun } from "../../operations/report-files.ts"
 import { visibleLine } from "../../platform/sanitize.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
 import { Exit, type ExitCode } from "../exit-codes.ts"
@@ -39,7 +39,10 @@ export const apply = (context: CommandContext<ApplyArgs>) =>
         else output.json({ schema_version: 1, ...preview })
         return preview.fits ? Exit.ok : preview.refusal?.code === "conflict" ? Exit.conflict : Exit.failed
       }
-      const applied = yield* Effect.ensuring(applyNow(document, { runChecks: args.runChecks }), reportMetrics)
+      const applied = yield* applyNow(document, { runChecks: args.runChecks }).pipe(
+        Effect.tap(({ submission }) => reportEntry(submission.entry_id)),
+        Effect.onError(() => reportRun(null)),
+      )
       if (applied.submission.outcome === "rejected") return told(output, [applied.submission])
       if (output.format === "text") output.data(appliedText(applied))
       else

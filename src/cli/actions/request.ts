@@ -2,8 +2,8 @@ import * as Effect from "effect/Effect"
 import { runtimeLayer } from "../../app-runtime.ts"
 import type { Assignment } from "../../domain/assignment.ts"
 import { counted } from "../../domain/words.ts"
-import { reportMetrics } from "../../operations/metrics.ts"
 import { readAll } from "../../operations/read-documents.ts"
+import { reportRun } from "../../operations/report-files.ts"
 import { type Answered, type Plan, planRequest, runRequest } from "../../operations/request.ts"
 import { openLines } from "../../platform/line-file.ts"
 import type { OutputWriter } from "../../platform/stdio.ts"
@@ -56,7 +56,7 @@ export const request = (context: CommandContext<RequestArgs>) =>
             ),
         },
       )
-      if (!args.dryRun) yield* reportMetrics
+      if (!args.dryRun) yield* reportRun(plan.clarification.request.request_id)
       for (const one of answered) for (const text of queuedText(one)) say(text)
       if (output.format === "json") output.json({ schema_version: 1, ...json(plan, answered) })
       if (output.format === "jsonl") for (const one of answered) output.jsonl(answerJson(one))

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { Violation } from "../../domain/violation.ts"
-import { reportMetrics } from "../../operations/metrics.ts"
 import { readAll } from "../../operations/read-documents.ts"
+import { reportEntry } from "../../operations/report-files.ts"
 import { type Submission, submit } from "../../operations/submit.ts"
 import type { OutputWriter } from "../../platform/stdio.ts"
 import { type Piece, styled } from "../../platform/Terminal.ts"
@@ -34,7 +34,8 @@ export const enqueue = (context: CommandContext<EnqueueArgs>) =>
         tasks: "open",
         at: args.at?.epochMs,
       })
-      if (!args.dryRun) yield* reportMetrics
+      const last = results.findLast(({ outcome }) => outcome === "queued")
+      if (!args.dryRun) yield* reportEntry(last?.entry_id ?? null)
       return args.wait ? yield* waited(output, results, args.timeout) : told(output, results)
     }),
   )
