@@ -7,7 +7,7 @@ const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
   ["HYPERION_USER", "How the log names the person at this terminal ($USER)"],
   ["HYPERION_CACHE", "Where candidates and caches lie; wins over XDG_CACHE_HOME"],
   ["HYPERION_LOG", "Log level: error, warn, info, debug, trace; also shows traces of defects"],
-  ["OTEL_EXPORTER_OTLP_ENDPOINT", "An OpenTelemetry collector (http/json); docs/telemetry.md has its others"],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "An OpenTelemetry collector (http/json); more in docs/telemetry.md"],
   ["NO_COLOR", "Any value: no colour"],
   ["FORCE_COLOR", "Any value but 0: colour also where stdout is no terminal"],
   ["TERM", "dumb: no colour"],

@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as v from "valibot"
 import { CONFIRMATION_DIGITS, confirms } from "../approval/binding.ts"
@@ -17,9 +16,8 @@ import type { Decision } from "../queue/decide.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { EntryRow } from "../queue/queue.sql.ts"
 import { approvalsOf } from "../queue/read.ts"
-import { Exporter } from "../telemetry/Exporter.ts"
-import { approvalSpan } from "../telemetry/spans.ts"
 import { currentBase } from "../worker/base.ts"
+import { tellDecisions } from "./decision-spans.ts"
 import { findEntries } from "./entries.ts"
 import { WrongState } from "./errors.ts"
 import { refuseAgent } from "./presence.ts"
@@ -114,18 +112,7 @@ export const approve = Effect.fn("operations.approve")(function* (
       }
     }),
   )
-  const exporter = yield* Exporter
-  if (exporter.isOn) {
-    const endNs = yield* Clock.currentTimeNanos
-    exporter.spans(
-      rows.map((row, index) => {
-        const { recorded: binds, entry_id: entryId } = approved[index]!
-        // From when it asked for approval; an intent is given before anybody waits.
-        const startNs = row.state === "awaiting_approval" ? BigInt(row.updated_at) * 1_000_000n : endNs
-        return approvalSpan(row, { startNs, endNs }, { entryId, presence, binds, error: null })
-      }),
-    )
-  }
+  yield* tellDecisions(rows.map((row, index) => ({ row, presence, binds: approved[index]!.recorded })))
   return { approver, presence, approved, skipped } satisfies ApproveReport
 })
 

@@ -5,6 +5,7 @@ import { Operator } from "../platform/Operator.ts"
 import { bindingOf } from "../queue/approve-all.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { entryRow } from "../queue/transition.ts"
+import { tellDecisions } from "./decision-spans.ts"
 import { findEntries } from "./entries.ts"
 import { WrongState } from "./errors.ts"
 import { refuseAgent } from "./presence.ts"
@@ -27,6 +28,7 @@ export const reject = Effect.fn("operations.reject")(function* (ids: readonly st
   yield* refuseAgent(seen)
   const named = yield* Effect.forEach(ids, findEntries)
   const rows = [...new Map(named.flat().map((row) => [row.id, row])).values()]
+  const presence = seen.terminal ? "tty" : "none"
   const rejected: number[] = []
   const tooLate: { entry_id: number; state: EntryState }[] = []
   for (const row of rows) {
@@ -42,7 +44,7 @@ export const reject = Effect.fn("operations.reject")(function* (ids: readonly st
         note,
         role: null,
         digest,
-        presence: seen.terminal ? "tty" : "none",
+        presence,
         attested: false,
         signature: null,
         acknowledged: [],
@@ -60,5 +62,10 @@ export const reject = Effect.fn("operations.reject")(function* (ids: readonly st
       state: tooLate[0]!.state,
       advice: `only what has not landed or ended can be rejected; hyperion why ${rows[0]!.id}`,
     })
+  yield* tellDecisions(
+    rows
+      .filter(({ id }) => rejected.includes(id))
+      .map((row) => ({ row, presence, binds: "rejection" as const })),
+  )
   return { rejected, too_late: tooLate } satisfies RejectReport
 })

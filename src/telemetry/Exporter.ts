@@ -31,7 +31,11 @@ export const traced = <A, E, R>(
     exporter.isOn
       ? Effect.flatMap(Clock.currentTimeNanos, (startNs) =>
           Effect.onExit(step, (exit) =>
-            Effect.map(Clock.currentTimeNanos, (endNs) => exporter.spans(describe(exit, { startNs, endNs }))),
+            Clock.currentTimeNanos.pipe(
+              Effect.map((endNs) => exporter.spans(describe(exit, { startNs, endNs }))),
+              // A mistake in here must not become the step's.
+              Effect.catchAllDefect(() => Effect.void),
+            ),
           ),
         )
       : step,

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import type { Millis } from "../domain/time.ts"
 import { type PostFailed, postJson } from "../platform/http-post.ts"
 import { distributions } from "./distributions.ts"
 import { Exporter } from "./Exporter.ts"
@@ -25,6 +26,8 @@ export interface ExportOptions {
   readonly sender: Sender
   /** Told once why something did not arrive. */
   readonly warn: (text: string) => void
+  /** Time between two requests. */
+  readonly everyMs?: Millis
 }
 
 const isRetryable = (status: number): boolean => status === 408 || status === 429 || status >= 500
@@ -33,7 +36,12 @@ const isRetryable = (status: number): boolean => status === 408 || status === 42
  * Sends what is measured to a collector, beside the work: every five seconds, and for at most a second at the end. A
  * collector that is slow, dead or of another mind costs signals, never a command.
  */
-export const exporterLayer = ({ settings, sender, warn }: ExportOptions): Layer.Layer<never> =>
+export const exporterLayer = ({
+  settings,
+  sender,
+  warn,
+  everyMs = EVERY_MS,
+}: ExportOptions): Layer.Layer<never> =>
   Layer.scoped(
     Exporter,
     Effect.gen(function* () {
@@ -108,8 +116,8 @@ export const exporterLayer = ({ settings, sender, warn }: ExportOptions): Layer.
         // After a failure not before its time: a full queue must not become a storm.
         yield* wake.close
         const [sent] = yield* flush
-        yield* sent ? Effect.race(wake.await, Effect.sleep(EVERY_MS)) : Effect.sleep(EVERY_MS)
-      }).pipe(Effect.forever, Effect.delay(EVERY_MS), Effect.interruptible, Effect.forkScoped)
+        yield* sent ? Effect.race(wake.await, Effect.sleep(everyMs)) : Effect.sleep(everyMs)
+      }).pipe(Effect.forever, Effect.delay(everyMs), Effect.interruptible, Effect.forkScoped)
 
       return {
         isOn: true,

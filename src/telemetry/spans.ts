@@ -318,17 +318,22 @@ export const approvalSpan = (
     readonly error: string | null
   },
 ): Span =>
-  under(sendContext(cast), time, {
-    name: "approval",
-    kind: "internal",
-    attributes: {
-      "hyperion.task.id": cast.task_id,
-      "hyperion.entry.id": about.entryId,
-      "hyperion.approval.presence": about.presence,
-      "hyperion.approval.binds": about.binds,
+  under(
+    sendContext(cast),
+    time,
+    {
+      name: "approval",
+      kind: "internal",
+      attributes: {
+        "hyperion.task.id": cast.task_id,
+        "hyperion.entry.id": about.entryId,
+        "hyperion.approval.presence": about.presence,
+        "hyperion.approval.binds": about.binds,
+      },
+      error: about.error,
     },
-    error: about.error,
-  })
+    String(time.endNs),
+  )
 
 export const landSpan = (
   parent: SpanContext,

@@ -245,6 +245,19 @@ describe("the way of a request, as spans", () => {
     })
   })
 
+  binaryTest("has a person's no as well as a yes", async () => {
+    guarded(["true"])
+    collecting()
+    await ok(["enqueue", ground.file(requestOf("one", { "one.txt": "x\n" }))])
+    await ok(["worker", "--drain"])
+    await ok(["reject", "one", "--note", SECRET])
+    expect(named("approval")).toMatchObject({
+      failed: true,
+      parentId: named("send queue").spanId,
+      attributes: { "hyperion.approval.binds": "rejection", "error.type": "rejected" },
+    })
+  })
+
   binaryTest("is delivered also by a worker that is stopped", async () => {
     guarded(["true"], { approvals: { required: 0, presence: "none", unattended: true } })
     collecting()

@@ -155,6 +155,8 @@ export interface Collector extends Disposable {
   readonly requests: { readonly path: string; readonly headers: Headers; readonly text: string }[]
   readonly spans: SeenSpan[]
   readonly metrics: SeenMetric[]
+  /** The next request has come. */
+  readonly next: () => Promise<void>
   /** What it could not read: empty unless the sender breaks OTLP. */
   readonly faults: unknown[]
 }
@@ -165,6 +167,7 @@ export const openCollector = (answer?: (path: string) => Response | Promise<Resp
   const spans: SeenSpan[] = []
   const metrics: SeenMetric[] = []
   const faults: unknown[] = []
+  const waiting: (() => void)[] = []
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -181,6 +184,7 @@ export const openCollector = (answer?: (path: string) => Response | Promise<Resp
       } catch (fault) {
         faults.push(fault)
       }
+      for (const resolve of waiting.splice(0)) resolve()
       return answer?.(path) ?? Response.json({})
     },
   })
@@ -190,6 +194,7 @@ export const openCollector = (answer?: (path: string) => Response | Promise<Resp
     spans,
     metrics,
     faults,
+    next: () => new Promise((resolve) => waiting.push(resolve)),
     [Symbol.dispose]: () => {
       server.stop(true)
     },

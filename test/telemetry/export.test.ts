@@ -14,7 +14,7 @@ afterEach(() => {
   said.length = 0
 })
 
-const layer = () =>
+const layer = (everyMs?: number) =>
   exporterLayer({
     settings: {
       traces: { url: `${collector.url}/v1/traces`, headers: {} },
@@ -24,6 +24,7 @@ const layer = () =>
     },
     sender: { resource: { "service.name": "test" }, version: "1" },
     warn: (text) => said.push(text),
+    ...(everyMs !== undefined && { everyMs }),
   })
 
 const aSpan = (n: number): Span =>
@@ -73,7 +74,31 @@ describe("the exporter", () => {
   })
 })
 
+describe("beside the work", () => {
+  test("it sends from time to time, and again what did not arrive", async () => {
+    const answers = [503, 200]
+    collector = openCollector(() => new Response("", { status: answers.shift() ?? 200 }))
+    const program = Effect.gen(function* () {
+      const first = collector.next()
+      yield* record(3)
+      yield* Effect.promise(() => first)
+      yield* Effect.promise(() => collector.next())
+    })
+    await runLive(layer(5), program)
+    expect(collector.requests[1]!.text).toBe(collector.requests[0]!.text)
+    expect(said).toEqual(["telemetry did not reach its collector: it answered 503"])
+  })
+})
+
 describe("a traced step", () => {
+  test("does not pay for a mistake in its description", async () => {
+    collector = openCollector()
+    const step = traced(Effect.succeed(1), () => {
+      throw new Error("oops")
+    })
+    expect(await runLive(layer(), step)).toBe(1)
+  })
+
   test("is only itself where nobody listens", async () => {
     collector = openCollector()
     let described = 0

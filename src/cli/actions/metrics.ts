@@ -69,7 +69,7 @@ const metricsText = (metrics: QueueMetrics): readonly Piece[] => {
     ["waiting for approval", ms(metrics.agent_guard_approval_latency_ms)],
     ["guards green", share(metrics.agent_guard_success_rate)],
     ["leases reclaimed or lost", String(metrics.lease_contention_events)],
-    ["answers of agents", `${metrics.agent_requests_per_second} a second`],
+    ["requests to agents", `${metrics.agent_requests_per_second} a second`],
     ["duplicates refused", `${metrics.dedup_hits} so far`],
     ["due for cleanup", `${metrics.stale_applied_rows} landed, ${metrics.stale_dead_letter_rows} failed`],
     ["last cleanup", time(metrics.last_cleanup_timestamp)],
