@@ -50,6 +50,34 @@ export class Model {
     this.window = window
   }
 
+  /** The same queue once more, to be tried on. */
+  copy(): Model {
+    const model = new Model(this.window)
+    for (const entry of this.entries)
+      model.entries.push({ ...entry, dependencies: new Set(entry.dependencies) })
+    for (const [key, clock] of this.clocks) model.clocks.set(key, { ...clock })
+    return model
+  }
+
+  /** Equal for queues that answer alike from here on. */
+  key(): string {
+    const entries = this.entries.map((entry) => [
+      entry.task,
+      entry.content,
+      entry.state,
+      entry.attempts,
+      entry.owner,
+      entry.token,
+      entry.until,
+      entry.runAt,
+      entry.rank,
+      entry.expires,
+      entry.updated,
+      [...entry.dependencies],
+    ])
+    return JSON.stringify([entries, [...this.clocks]])
+  }
+
   private byId(id: number): ModelEntry {
     return this.entries[id - 1]!
   }
