@@ -94,19 +94,23 @@ export const keepEvidence = (db: Sqlite, evidence: Evidence, actor: string, at: 
       )
   }
   const { checkpoint } = evidence
-  if (checkpoint === null) return
+  // A landing that had moved the branch, and not ended, looked like somebody else's commit: by now it is in the log.
+  if (checkpoint === null || checkpoint.base.tree === lastLandedTree(db)) return
   const { base, parentTree, manifest, complete } = checkpoint
   const data = { tree: base.tree, parent_tree: parentTree, commit: base.commit, manifest, complete }
   const seq = auditAppender(db, at).append({ event: "base_adopted", actor, subject: base.ref, data })
   db.query(PUT_CHECKPOINT).run(base.tree, parentTree, base.commit, manifest, complete ? 1 : 0, seq)
 }
 
+const lastLandedTree = (db: Sqlite): Oid =>
+  db.query<{ tree: Oid | null }, []>(LAST_LANDED_TREE).get()?.tree ?? EMPTY_TREE
+
 /** The difference between what the landing before left and this base; null where there is none, or it is known. */
 const adoptedBase = Effect.fn("worker.adoptedBase")(function* (base: Base) {
   if (base.tree === EMPTY_TREE) return null
   const queue = yield* QueueService
   const last = yield* queue.read((db) => {
-    const tree = db.query<{ tree: Oid | null }, []>(LAST_LANDED_TREE).get()?.tree ?? EMPTY_TREE
+    const tree = lastLandedTree(db)
     const known = tree === base.tree || db.query<CheckpointRow, [string]>(CHECKPOINT).get(base.tree) !== null
     return known ? null : tree
   })

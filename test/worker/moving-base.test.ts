@@ -1,7 +1,19 @@
 import { afterEach, describe, expect, test } from "bun:test"
-import { contentHashOf, linePatch, patchOf, requestOf } from "../support/workspace.ts"
+import * as Effect from "effect/Effect"
+import type { Oid } from "../../src/platform/git/objects.ts"
+import { QueueService } from "../../src/queue/QueueService.ts"
+import { currentBase } from "../../src/worker/base.ts"
+import { gatherEvidence, keepEvidence } from "../../src/worker/evidence.ts"
+import { contentHashOf, copyRepository, linePatch, patchOf, requestOf } from "../support/workspace.ts"
 import { lineChange, TEXT, withLine } from "./text.ts"
-import { findFaults, openWorkshop, outcomes, type Workshop, type WorkshopOptions } from "./workshop.ts"
+import {
+  findFaults,
+  openProcess,
+  openWorkshop,
+  outcomes,
+  type Workshop,
+  type WorkshopOptions,
+} from "./workshop.ts"
 
 let shop: Workshop
 const open = async (options: WorkshopOptions = {}) => {
@@ -141,4 +153,37 @@ describe("between computing a chain and landing it", () => {
     ])
     expect(shop.read("b.txt")).toBe("mine\n")
   })
+})
+
+test("a landing of ours that ends while another worker looks at its base is no base of other people", async () => {
+  await open()
+  await shop.enqueue([requestOf("first", { "b.txt": "b\n" })])
+  await shop.drain()
+  const adopted = () =>
+    shop.query((db) => db.query("SELECT seq FROM audit WHERE event = 'base_adopted'").all().length)
+  const before = await adopted()
+  await shop.enqueue([requestOf("second", { "c.txt": "c\n" })])
+  // What the branch says between the landing's move and its end, as the same landing of a copy leaves it.
+  const copy = copyRepository(shop.repository)
+  const there = await openProcess(copy)
+  await there.drain()
+  await there.dispose()
+  shop.git("fetch", "--quiet", copy.root, "main")
+  const commit = shop.git("rev-parse", "FETCH_HEAD")
+  copy.remove()
+  const base = {
+    ...(await shop.run(currentBase())),
+    commit: commit as Oid,
+    tree: shop.git("rev-parse", "FETCH_HEAD^{tree}") as Oid,
+  }
+  const evidence = await shop.run(gatherEvidence(base, []))
+  expect(evidence.checkpoint).not.toBeNull()
+  await shop.drain()
+  expect(shop.git("rev-parse", "main^{tree}")).toBe(base.tree)
+  await shop.run(
+    Effect.flatMap(QueueService, (queue) =>
+      queue.transact((db, at) => keepEvidence(db, evidence, "worker-2", at)),
+    ),
+  )
+  expect(await adopted()).toBe(before)
 })
