@@ -5,7 +5,7 @@
  * was lost, half applied or clobbered.
  *
  *   bun scripts/crash/enumerate.ts [--scene one|five|hundred|one-elsewhere|five-elsewhere|one-worktree|five-worktree|
- *     hundred-worktree] [--actions kill,torn,…]
+ *     hundred-worktree|one-approved] [--actions kill,torn,…]
  *     [--edit PATH] [--person] [--recovery] [--step N] [--shard I/N] [--finish]
  */
 import { existsSync, readFileSync, rmSync } from "node:fs"

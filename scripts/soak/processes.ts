@@ -1,11 +1,5 @@
 import { BINARY, type Repository } from "../../test/support/workspace.ts"
 
-/** Numbers in 0…1, the same for the same seed and the same words. */
-export const chanceFrom =
-  (seed: number) =>
-  (...words: readonly (string | number)[]): number =>
-    Number(Bun.hash(`${seed}:${words.join(":")}`) % 1_000_003n) / 1_000_003
-
 export interface Ended {
   readonly code: number | null
   readonly killed: boolean

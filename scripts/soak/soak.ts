@@ -9,11 +9,12 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { chanceFrom } from "../../test/support/chance.ts"
 import { initWorkspace, makeRepository } from "../../test/support/workspace.ts"
 import { MIXED_POLICY, type Mixed, mixedActions, sharedFiles } from "./actions.ts"
 import { inspect } from "./inspect.ts"
 import { processOf, type Sample, sample, trends } from "./measure.ts"
-import { chanceFrom, killAfter, start } from "./processes.ts"
+import { killAfter, start } from "./processes.ts"
 import { countsOf } from "./queue-file.ts"
 
 const { values } = parseArgs({

@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { PolicyInput } from "../../src/domain/policy.ts"
+import { chanceFrom } from "../../test/support/chance.ts"
 import { initWorkspace, makeRepository, OPEN_POLICY, requestOf } from "../../test/support/workspace.ts"
 import { inspect, type Wanted } from "./inspect.ts"
-import { chanceFrom, type Ended, killAfter, start } from "./processes.ts"
+import { type Ended, killAfter, start } from "./processes.ts"
 import { countsOf } from "./queue-file.ts"
 
 export interface LoadOptions {

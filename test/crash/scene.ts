@@ -26,6 +26,8 @@ export interface SceneKind {
   readonly isCheckedOut: boolean
   /** `commit` unless said. */
   readonly mode?: "worktree"
+  /** It was proven before and waited for a person: it is claimed in the transaction that begins its landing. */
+  readonly isApproved?: true
   readonly old: Tree
   readonly now: Tree
   readonly changes: readonly Record<string, unknown>[]
@@ -98,6 +100,7 @@ export const SCENES: readonly SceneKind[] = [
   { name: "five elsewhere", isCheckedOut: false, ...FIVE },
   { name: "one worktree", isCheckedOut: true, mode: "worktree", ...ONE },
   { name: "five worktree", isCheckedOut: true, mode: "worktree", ...FIVE },
+  { name: "one approved", isCheckedOut: true, isApproved: true, ...ONE },
 ]
 export const hundreds = (): readonly SceneKind[] => [
   { name: "hundred", isCheckedOut: true, ...manyChanges() },
@@ -125,12 +128,21 @@ export const makeScene = (kind: SceneKind): Scene => {
   if (!kind.isCheckedOut) repository.git("checkout", "--quiet", "-b", "elsewhere")
   repository.write({ ".git/info/exclude": "/.hyperion/\n/execution/\n/hyperion.json\n" })
   const { mode = "commit" } = kind
-  initWorkspace(repository, { ...OPEN_POLICY, landing: { mode, branch: "main" } })
+  initWorkspace(repository, {
+    ...OPEN_POLICY,
+    landing: { mode, branch: "main" },
+    ...(kind.isApproved && { approvals: { required: 1, presence: "none", unattended: true } }),
+  })
   const file = join(repository.outside, "request.json")
   const request = requestOf("T-1", {}, { changes: kind.changes })
   repository.write({ "../request.json": JSON.stringify(request) })
   const queued = hyperion(repository, ["enqueue", file])
   if (queued.code !== 0) throw new Error(`enqueue: ${queued.stderr}${queued.stdout}`)
+  if (kind.isApproved) {
+    hyperion(repository, ["worker", "--drain"])
+    const approved = hyperion(repository, ["approve", "T-1", "--yes"])
+    if (approved.code !== 0) throw new Error(`approve: ${approved.stderr}`)
+  }
   // What git would write by itself some time later must not look like a trace of ours.
   repository.git("status")
   const kept = mkdtempSync(join(tmpdir(), "hyperion-kept-"))

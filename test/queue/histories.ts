@@ -1,4 +1,5 @@
 import { join } from "node:path"
+import { chanceFrom } from "../support/chance.ts"
 import type { Operation, Specification } from "../support/linearizable.ts"
 import { ENQUEUE } from "../support/queue.ts"
 import { type Claim, Model, type Offer } from "./model.ts"
@@ -176,7 +177,7 @@ export interface Recorded {
 /** Real processes on one database, killed and started again; the last one looks at what came of it all. */
 export const record = async (options: RecordOptions): Promise<Recorded> => {
   const { file, seed, processes, calls, variant = "none" } = options
-  const chance = (...at: readonly number[]) => Number(Bun.hash(`${seed}:${at}`) % 1_000n) / 1_000
+  const chance = chanceFrom(seed)
   const lives = await Promise.all(
     Array.from({ length: processes }, async (_, at) => {
       const ran: Awaited<ReturnType<typeof runProcess>>[] = []

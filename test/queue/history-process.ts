@@ -12,6 +12,7 @@ import type { Lease } from "../../src/queue/lease.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import type { EntryRow } from "../../src/queue/queue.sql.ts"
 import { aCast } from "../support/builders.ts"
+import { chanceFrom } from "../support/chance.ts"
 import { providing } from "../support/effect.ts"
 import { aWithdrawal, DAY, ENQUEUE, itemOf, settlement } from "../support/queue.ts"
 import { type Answer, type Call, lookedAt, type Outcome, type ProcessOptions } from "./histories.ts"
@@ -31,12 +32,9 @@ const nanoseconds = () => {
   return Number(timespec[0]! * 1_000_000_000n + timespec[1]!)
 }
 
-let state = options.seed
-/** The next number of a seeded row, in 0…1. */
-const chance = (): number => {
-  state = Number(Bun.hash.wyhash(String(state)) & 0xffff_ffff_ffffn)
-  return (state % 1_000_003) / 1_000_003
-}
+const seeded = chanceFrom(options.seed)
+let drawn = 0
+const chance = (): number => seeded(drawn++)
 const pick = <A>(of: readonly A[]): A | undefined => of[Math.floor(chance() * of.length)]
 
 /** Read once for each call, so that the call's own time is known to the history. */
