@@ -14,8 +14,11 @@ import { byteStringToPath } from "./path-bytes.ts"
 import { parseTree } from "./tree.ts"
 import { type BlobEntry, nextLevel, type PathNode, pathTrie, type TreeReader } from "./tree-edit.ts"
 
-/** Bytes of tree bodies kept in memory. */
-const TREE_CACHE_BYTES = 32 * 1024 * 1024
+/**
+ * Bytes of tree bodies kept in memory. Each landing makes trees that are read once more and never again: a larger cache
+ * mostly keeps those, and a worker of thousands of landings grows by it.
+ */
+const TREE_CACHE_BYTES = 8 * 1024 * 1024
 
 /** Least recently used tree bodies. Content is named by its hash, so nothing here can be stale. */
 const makeTreeCache = (limit: number) => {
