@@ -1,8 +1,36 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs"
 import { join } from "node:path"
+import { isAlive } from "./state-files.ts"
 
 /** A named file, or a folder in which the log is filed as `<its SHA-256>.log`. Created 0600 (folders 0700). */
 export type LogPlace = { readonly file: string } | { readonly folder: string }
+
+/** Folders that this process has looked through: they grow large, and who dies is rare. */
+const swept = new Set<string>()
+
+/** Removes what processes were writing when they were killed. */
+const sweepDrafts = (folder: string): void => {
+  if (swept.has(folder)) return
+  swept.add(folder)
+  for (const name of readdirSync(folder)) {
+    const owner = /^running-(\d+)-/.exec(name)?.[1]
+    if (owner === undefined || isAlive(Number(owner))) continue
+    try {
+      rmSync(join(folder, name), { recursive: true, force: true })
+    } catch {
+      // What cannot be removed is in nobody's way.
+    }
+  }
+}
 
 /** Both streams of a process in order of arrival, cut at `limit` bytes; the digest is of the bytes written. */
 export class ProcessLog {
@@ -17,8 +45,11 @@ export class ProcessLog {
   /** Throws when the file cannot be created. */
   constructor(place: LogPlace, limit: number) {
     this.#folder = "folder" in place ? place.folder : ""
-    if ("folder" in place) mkdirSync(place.folder, { recursive: true, mode: 0o700 })
-    this.#draft = "folder" in place ? mkdtempSync(join(place.folder, "running-")) : null
+    if ("folder" in place) {
+      mkdirSync(place.folder, { recursive: true, mode: 0o700 })
+      sweepDrafts(place.folder)
+    }
+    this.#draft = "folder" in place ? mkdtempSync(join(place.folder, `running-${process.pid}-`)) : null
     this.#fd = openSync("file" in place ? place.file : join(this.#draft!, "log"), "w", 0o600)
     this.#room = limit
   }

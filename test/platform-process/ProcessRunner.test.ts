@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -219,5 +220,22 @@ describe("a folder of logs", () => {
     expect(await failure({ argv: ["./orphan"], logDir })).toMatchObject({ _tag: "SpawnFailed" })
     expect(readdirSync(logDir)).toEqual([`${digest}.log`])
     expect(readFileSync(join(logDir, `${digest}.log`), "utf8")).toBe("out\n")
+  })
+
+  test("clears away what processes that were killed had written, and nobody else's", async () => {
+    const logDir = join(folder, "left")
+    const dead = Bun.spawnSync(["true"]).pid
+    for (const owner of [dead, process.ppid]) {
+      mkdirSync(join(logDir, `running-${owner}-aB3xYz`), { recursive: true })
+      writeFileSync(join(logDir, `running-${owner}-aB3xYz`, "log"), "half of it")
+    }
+    const { logSha256 } = await outcome({ argv: sh("echo out"), logDir })
+    expect(readdirSync(logDir).sort()).toEqual([`${logSha256}.log`, `running-${process.ppid}-aB3xYz`].sort())
+  })
+
+  test("is written under the name of the process it belongs to", async () => {
+    const logDir = join(folder, "named")
+    const { stdout } = await outcome({ argv: ["ls", logDir], logDir })
+    expect(text(stdout)).toMatch(new RegExp(`^running-${process.pid}-\\w{6}\n$`))
   })
 })
