@@ -32,7 +32,7 @@ const namesBelow = (folder: string): readonly string[] =>
       ])
     : []
 /** As `mkdtemp` makes them: there while something is going on, or left by who was killed in it. */
-const DRAFT = /^[a-z]+-[A-Za-z0-9]{6}$/
+const DRAFT = /^[a-z]+-(\d+-)?[A-Za-z0-9]{6}$/
 
 export interface Sample {
   readonly at_s: number

@@ -30,6 +30,8 @@ const chance = chanceFrom(Number(values.seed))
 const SAMPLE_MS = Math.max(250, Math.min(5_000, seconds * 10))
 /** A shorter run says nothing about growth: displaced files alone are kept for a minute. */
 const WARM_SECONDS = 240
+/** As much as the workers are behind at most: a queue that only grows shows nothing of a queue at work. */
+const MOST_UNDECIDED = 200
 /** How long entries may take to be decided once nothing new comes. */
 const SETTLE_MS = 120_000
 
@@ -81,7 +83,9 @@ try {
     if (samples.length % 6 === 0) say(JSON.stringify(now))
   }, SAMPLE_MS)
   let n = 0
-  while (elapsed() < seconds) await actions.act(n++)
+  while (elapsed() < seconds)
+    if (countsOf(repository.root).undecided < MOST_UNDECIDED) await actions.act(n++)
+    else await Bun.sleep(100)
   clearInterval(measuring)
   const last = processOf(old.pid)
   if (last === null) faults.push("the worker that nobody killed is gone")
