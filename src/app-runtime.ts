@@ -9,6 +9,7 @@ import { storedGuardMemory } from "./guard/StoredGuardMemory.ts"
 import { Failpoints } from "./platform/Failpoints.ts"
 import { HumanPresence } from "./platform/HumanPresence.ts"
 import { LandingLock } from "./platform/LandingLock.ts"
+import { LineLock } from "./platform/LineLock.ts"
 import { ProcessRunner } from "./platform/ProcessRunner.ts"
 import { Sandbox } from "./platform/Sandbox.ts"
 import type { Environment } from "./platform/Terminal.ts"
@@ -30,6 +31,7 @@ export type Runtime =
   | LandingBook
   | StageKeeper
   | LandingLock
+  | LineLock
   | AgentHarness
 
 export const runtimeLayer = (
@@ -48,6 +50,7 @@ export const runtimeLayer = (
     Layer.provideMerge(ApplyService.layer),
     Layer.provideMerge(LandingBook.layer),
     Layer.provideMerge(LandingLock.layer),
+    Layer.provideMerge(LineLock.layer),
     Layer.provide(WorktreeFiles.layer),
     Layer.provide(storedGuardMemory),
     Layer.provideMerge(Sandbox.layer),

@@ -1,8 +1,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { StateCounts } from "../domain/entry.ts"
+import type { Policy } from "../domain/policy.ts"
 import type { Millis } from "../domain/time.ts"
 import { Database } from "../platform/Database.ts"
+import { LineLock } from "../platform/LineLock.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { depth } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
@@ -95,7 +97,8 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
 
   yield* tellRecovered(yield* recoverAtStart())
   // A policy nobody trusts is said now, not with the first entry.
-  let { workers } = (yield* currentBase()).policy.policy
+  let { policy } = (yield* currentBase()).policy
+  const lineLock = yield* LineLock
   const idle = yield* idleWaits(options.waited ?? (() => {}))
   const attempts = yield* traceAttempts
   let hasHappened = false
@@ -111,7 +114,9 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   }
   const pool = yield* makePool<PoolError, PoolServices>()
   const isOne = options.mode === "once" || options.only !== undefined
-  const isFull = () => pool.running() >= (isOne ? 1 : workers)
+  const isFull = () => pool.running() >= (isOne ? 1 : policy.workers)
+  /** Who was told to work until the end does, whoever else is at it. */
+  const mayLand = options.mode === "forever" ? lineLock.take : () => Effect.succeed(true)
 
   /** Starts what can be started, or does what takes no time. False when there is nothing. */
   const step = Effect.fn("worker.step")(function* (counts: StateCounts) {
@@ -120,18 +125,19 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     if (!hasWork && held.in("line").length === 0 && held.in("proofs").length === 0) return false
     // Before anybody asks git and the policy.
     if (isFull()) return false
+    const isLineFree = !pool.isRunning("line") && (yield* mayLand(policy.queue.lease_seconds * 1_000))
+    if (!isLineFree && !pool.isRunning("line") && landsAll(policy)) return false
     const base = yield* currentBase()
-    workers = base.policy.policy.workers
+    policy = base.policy.policy
     if (isFull()) return false
-    const free = (isOne ? 1 : workers) - pool.running()
-    const isLineFree = !pool.isRunning("line")
+    const free = (isOne ? 1 : policy.workers) - pool.running()
     if (isLineFree) {
       const skip = blocked.at(yield* Clock.currentTimeMillis)
       const proven = counts.verified > 0 ? yield* provenWork(context, base, skip) : null
       if (proven === "again") return true
       const line = held.in("line").length > 0
       const work = proven ?? (line ? yield* leasedWork(context, base) : null)
-      if (work !== null) yield* pool.start("line", runLine(context, work))
+      if (work !== null) yield* pool.start("line", Effect.ensuring(runLine(context, work), lineLock.release))
       // Without one, what was in the line has been settled, or waits for a proof of its own.
       if (work !== null || line) return true
     }
@@ -152,6 +158,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     return true
   })
 
+  yield* Effect.addFinalizer(() => lineLock.release)
   for (;;) {
     yield* idle.mark
     yield* pool.reap
@@ -163,6 +170,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     const { counts } = yield* queue.head()
     if (options.mode === "once" && hasHappened) break
     if (yield* step(counts)) continue
+    if (!pool.isRunning("line")) yield* lineLock.release
     if (pool.running() > 0) {
       yield* Effect.raceFirst(pool.ended, idle.wait(false))
       continue
@@ -178,6 +186,9 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
 type PoolError = Effect.Effect.Error<ReturnType<typeof runLine>> | Effect.Effect.Error<ProofRun>
 type PoolServices = Effect.Effect.Context<ReturnType<typeof runLine>> | Effect.Effect.Context<ProofRun>
 type ProofRun = NonNullable<Effect.Effect.Success<ReturnType<typeof nextProof>>>
+
+/** Whether whatever is leased goes into the line: nothing is proven for people first. */
+const landsAll = ({ guards, approvals }: Policy): boolean => guards.length === 0 || approvals.required === 0
 
 /** How many entries to lease now: what can begin at once, and while a group is being proven the next group. */
 const roomFor = ({ options, held }: WorkerContext, base: Base, free: number, isLineFree: boolean): number => {

@@ -278,6 +278,61 @@ test("what another process landed meanwhile is not told as waiting", async () =>
   expect(await shop.state(1)).toBe("applied")
 })
 
+describe("two workers", () => {
+  /** A guard of the first that hangs once it has begun; the second's is green. */
+  const twoWorkers = async (more: Omit<PolicyInput, "version"> = {}) => {
+    let begun = () => {}
+    const hanging = new Promise<void>((resolve) => {
+      begun = resolve
+    })
+    await open({
+      policy: guarded(more),
+      guard: () => {
+        begun()
+        return Effect.never
+      },
+    })
+    let runs = 0
+    const second = await openProcess(shop, {
+      guard: () => {
+        runs++
+        return "green"
+      },
+    })
+    others = [second]
+    await shop.enqueue([change(0)])
+    const first = shop.forkWorker()
+    await hanging
+    await shop.enqueue([change(1)])
+    return { first, second, runs: () => runs }
+  }
+
+  test("prove one base only once: the other waits until the first is done or gone", async () => {
+    const { first, second, runs } = await twoWorkers()
+    const worker = second.forkWorker()
+    for (let look = 0; look < 20; look++) await second.pass(1_000)
+    expect([await shop.state(2), runs()]).toEqual(["pending", 0])
+    await Effect.runPromise(Fiber.interrupt(first))
+    while ((await shop.state(2)) !== "applied") await second.pass(1_000)
+    await Effect.runPromise(Fiber.interrupt(worker))
+    expect(await shop.events(2)).toEqual(["enqueued", "leased", "verified", "committing", "applied"])
+  })
+
+  test("one that stands still is waited for no longer than a lease lasts", async () => {
+    const { first, second } = await twoWorkers({ queue: { lease_seconds: 5 } })
+    const worker = second.forkWorker()
+    while ((await shop.state(2)) !== "applied") await second.pass(1_000)
+    await Effect.runPromise(Fiber.interrupt(worker))
+    await Effect.runPromise(Fiber.interrupt(first))
+  })
+
+  test("who works until the end does not wait for others", async () => {
+    const { first, second } = await twoWorkers()
+    expect(outcomes(await second.drain({ worker: "worker-2" }))).toEqual(["2 landed"])
+    await Effect.runPromise(Fiber.interrupt(first))
+  })
+})
+
 test("`once` lands one of many that are approved", async () => {
   await open({ policy: CAREFUL })
   await shop.enqueue(changes(3))

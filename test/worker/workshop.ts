@@ -27,6 +27,7 @@ import { type SubmitOptions, submit } from "../../src/operations/submit.ts"
 import { cancel, requeueEntries } from "../../src/operations/withdraw.ts"
 import { HumanPresence } from "../../src/platform/HumanPresence.ts"
 import { LandingLock } from "../../src/platform/LandingLock.ts"
+import { LineLock } from "../../src/platform/LineLock.ts"
 import { PolicyStore } from "../../src/platform/PolicyStore.ts"
 import { type ProcessOutcome, ProcessRunner, type RunOptions } from "../../src/platform/ProcessRunner.ts"
 import { Sandbox } from "../../src/platform/Sandbox.ts"
@@ -129,6 +130,7 @@ const graph = (repository: Repository, options: WorkshopOptions) =>
     Layer.provideMerge(ApplyService.layer),
     Layer.provideMerge(LandingBook.layer),
     Layer.provideMerge(LandingLock.layer),
+    Layer.provideMerge(LineLock.layer),
     Layer.provide(WorktreeFiles.layer),
     Layer.provide(storedGuardMemory),
     Layer.provideMerge(Sandbox.layerOf({ available: false, reason: "not here", hint: "install it" })),
