@@ -88,8 +88,9 @@ export const killUnderLoad = async (options: LoadOptions) => {
         const [n, file] = next
         for (let attempt = 0; ; attempt++) {
           const running = start(repository, ["enqueue", file, "--format", "jsonl"])
-          const mayDie = attempt === 0 && chance("kill", n) < PRODUCERS_KILLED
-          const life = within(PRODUCER_LIFE, "life", n)
+          // The first one dies at once, whatever the others are quick enough for.
+          const mayDie = attempt === 0 && (n === 0 || chance("kill", n) < PRODUCERS_KILLED)
+          const life = n === 0 ? 0 : within(PRODUCER_LIFE, "life", n)
           const ended = await (mayDie ? killAfter(running, life) : running.ended)
           for (const line of ended.lines) {
             const { outcome, task_id }: Answered = JSON.parse(line)

@@ -24,7 +24,7 @@ test("a missing side is /dev/null", () => {
 
 test("binary content and too many changes give one line", () => {
   expect(previewDiff("f", Uint8Array.of(0, 1), bytes("a"))).toBe("f: binary content changes (2 → 1 byte)\n")
-  expect(previewDiff("f", Uint8Array.of(0xff), bytes("a"))).toBe("f: binary content changes (1 → 1 bytes)\n")
+  expect(previewDiff("f", Uint8Array.of(0xff), bytes("a"))).toBe("f: binary content changes (1 → 1 byte)\n")
   const lines = (prefix: string) =>
     bytes(Array.from({ length: 20_000 }, (_, at) => `${prefix}${at}\n`).join(""))
   const started = performance.now()
