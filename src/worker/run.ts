@@ -190,15 +190,15 @@ type ProofRun = NonNullable<Effect.Effect.Success<ReturnType<typeof nextProof>>>
 /** Whether whatever is leased goes into the line: nothing is proven for people first. */
 const landsAll = ({ guards, approvals }: Policy): boolean => guards.length === 0 || approvals.required === 0
 
-/** How many entries to lease now: what can begin at once, and while a group is being proven the next group. */
+/** How many entries to lease now: as many as can begin at once. */
 const roomFor = ({ options, held }: WorkerContext, base: Base, free: number, isLineFree: boolean): number => {
-  const { guards, queue, approvals } = base.policy.policy
-  const inLine = held.in("line").length
+  const { policy } = base.policy
+  const guarded = policy.guards.length > 0
   if (options.limit !== undefined) return isLineFree ? options.limit : 0
-  if (guards.length === 0) return isLineFree ? queue.batch : 0
-  // Who asks for no approvals gets whole groups; what waits for people is proven one by one.
-  if (isLineFree && approvals.required === 0) return Math.min(queue.batch, MAX_GROUP)
-  return inLine < MAX_GROUP ? free : 0
+  // Until the line is free they stay where a more urgent one, or another worker, may come before them.
+  if (landsAll(policy)) return isLineFree ? Math.min(policy.queue.batch, guarded ? MAX_GROUP : Infinity) : 0
+  // What waits for people is proven one by one; what does not is found out by leasing it.
+  return held.in("line").length < MAX_GROUP ? free : 0
 }
 
 /**
