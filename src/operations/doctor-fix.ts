@@ -12,6 +12,7 @@ import { looseModes, tighten } from "../platform/state-files.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { cleanupDue } from "./cleanup.ts"
+import { mendRuntime } from "./doctor-runtime.ts"
 
 /** Watchdog chunks of one fix. */
 const CHUNKS = 1_000
@@ -55,11 +56,11 @@ export const mendAll = <S extends Queue, E, R>(
 ): Effect.Effect<readonly string[], never, R | CurrentWorkspace | Operator | Scope.Scope> => {
   const quietly = <A, F, Q>(effect: Effect.Effect<readonly A[], F, Q>) =>
     Effect.catchAllCause(effect, () => Effect.succeed([] as readonly A[]))
-  const modes = quietly(mendModes)
-  if (queue === null) return modes
+  const files = Effect.map(Effect.all([quietly(mendModes), quietly(mendRuntime)]), (all) => all.flat())
+  if (queue === null) return files
   return Effect.map(
     Effect.all([
-      modes,
+      files,
       quietly(within(mendQueue, queue)),
       quietly(Effect.flatMap(openGit, (git) => within(within(swept, git), queue))),
     ]),

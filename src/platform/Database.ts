@@ -6,6 +6,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { type Bell, makeBells } from "./Bell.ts"
 import { IDENTITY, type Identity } from "./identity.sql.ts"
 import { endedOwners, holdWorkerLock, liveWorkers } from "./live-workers.ts"
 import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
@@ -92,6 +93,8 @@ export interface DatabaseShape {
   readonly workers: Effect.Effect<readonly string[]>
   /** Whether a lease's owner (`worker-<process>`) has ended, for all owners as of now. */
   readonly ended: Effect.Effect<(owner: string) => boolean>
+  /** Hears of every commit from now on, until the scope ends. */
+  readonly listen: Effect.Effect<Bell, never, Scope.Scope>
   /**
    * Runs `body` in one `BEGIN IMMEDIATE` transaction: all of it is stored, or, when it throws, nothing. No I/O inside.
    * `durable` makes the commit survive power loss (synchronous=FULL); otherwise it survives the process only.
@@ -176,8 +179,11 @@ const open = (options: DatabaseOptions) => {
   }
 
   return Effect.map(
-    Effect.acquireRelease(acquire, ({ db }) => Effect.sync(() => db.close())),
-    ({ db, outdated }): DatabaseShape => ({
+    Effect.all([
+      makeBells(file === ":memory:" ? null : file),
+      Effect.acquireRelease(acquire, ({ db }) => Effect.sync(() => db.close())),
+    ]),
+    ([bells, { db, outdated }]): DatabaseShape => ({
       file,
       outdated,
       enter:
@@ -191,6 +197,7 @@ const open = (options: DatabaseOptions) => {
             ),
       workers: Effect.sync(() => (file === ":memory:" ? [] : liveWorkers(file))),
       ended: Effect.sync(() => (file === ":memory:" ? () => false : endedOwners(file))),
+      listen: bells.listen,
       write: (body, options) =>
         attempt(() => {
           if (outdated !== null) throw failed("outdated", outdatedDetail(outdated, file))
@@ -201,6 +208,7 @@ const open = (options: DatabaseOptions) => {
             try {
               const value = body(db)
               db.query("COMMIT").run()
+              bells.ring()
               return value
             } catch (error) {
               // A full disk or an I/O error may have rolled back already.

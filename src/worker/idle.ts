@@ -1,6 +1,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
 import type { Millis } from "../domain/time.ts"
+import { Database } from "../platform/Database.ts"
 import { pauseAfter, pulseOf } from "../queue/pulse.ts"
 import { QueueService } from "../queue/QueueService.ts"
 
@@ -18,6 +20,9 @@ const EMPTY_MS: Millis = 5_000
  */
 export const idleWaits = Effect.fn("worker.idleWaits")(function* (waited: (ms: Millis) => void) {
   const queue = yield* QueueService
+  const { listen } = yield* Database
+  // Not before something is waited for: a run that ends by itself never is.
+  const hung = yield* Effect.cached(Scope.extend(listen, yield* Effect.scope))
   let quiet: Millis = 0
   let pulse = yield* queue.read(pulseOf)
   return {
@@ -27,13 +32,14 @@ export const idleWaits = Effect.fn("worker.idleWaits")(function* (waited: (ms: M
       pulse = now
     }),
     wait: Effect.fn("worker.idle")(function* (isEmpty: boolean) {
+      const bell = yield* hung
       const longest = isEmpty ? EMPTY_MS : UNDECIDED_MS
       for (let sum: Millis = 0; sum < longest; ) {
         if ((yield* queue.read(pulseOf)) !== pulse) return
-        const pause = Math.min(pauseAfter(quiet), longest - sum)
         const since = yield* Clock.currentTimeMillis
-        yield* Effect.sleep(pause)
-        waited((yield* Clock.currentTimeMillis) - since)
+        yield* bell.wait(Math.min(pauseAfter(quiet, bell.hears), longest - sum))
+        const pause = (yield* Clock.currentTimeMillis) - since
+        waited(pause)
         sum += pause
         quiet += pause
       }

@@ -1,11 +1,24 @@
 import { Database as Sqlite } from "bun:sqlite"
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { doctorLayer } from "../../src/app-doctor.ts"
 import { type DoctorOptions, type DoctorReport, doctor, quickDoctor } from "../../src/operations/doctor.ts"
 import { holdWorkerLock } from "../../src/platform/live-workers.ts"
+import { bellsFolder } from "../../src/platform/bells.ts"
+import { Database } from "../../src/platform/Database.ts"
+import { makeNamedPipe } from "../../src/platform/named-pipe.ts"
 import { Operator } from "../../src/platform/Operator.ts"
 import { Sandbox } from "../../src/platform/Sandbox.ts"
 import { workspaceAt } from "../../src/platform/Workspace.ts"
@@ -233,6 +246,44 @@ describe("what killed workers leave", () => {
     utimesSync(lock, 1, 1)
     expect(found(await examined(), "index_lock")).toMatchObject({ severity: "warn" })
     rmSync(lock)
+  })
+})
+
+describe("who waits for commits", () => {
+  test("pipes of the dead are named, and removed by --fix; what is foreign stays", async () => {
+    expect(found(await examined(), "runtime")).toMatchObject({ message: "no process waits for commits" })
+    const folder = bellsFolder(database)
+    mkdirSync(folder)
+    makeNamedPipe(join(folder, "4711.0"), 0o600)
+    expect(found(await examined(), "runtime")).toMatchObject({
+      severity: "info",
+      mend: "hyperion doctor --fix",
+    })
+    expect((await examined({ fix: true })).fixed).toContain("removed 1 pipes of processes that are gone")
+    expect(readdirSync(folder)).toEqual([])
+    writeFileSync(join(folder, "4711.1"), "mine")
+    expect(found(await examined({ fix: true }), "runtime")).toMatchObject({ severity: "warn" })
+    expect(found(await examined(), "runtime")?.message).toContain("4711.1")
+    expect(readdirSync(folder)).toEqual(["4711.1"])
+    rmSync(folder, { recursive: true })
+    writeFileSync(folder, "mine")
+    expect(found(await examined({ fix: true }), "runtime")).toMatchObject({ severity: "warn" })
+    expect(readFileSync(folder, "utf8")).toBe("mine")
+  })
+
+  test("the living are counted", async () => {
+    await shop.run(
+      Effect.scoped(
+        Effect.gen(function* () {
+          yield* (yield* Database).listen
+          const report = yield* Effect.promise(() => examined())
+          expect(found(report, "runtime")).toMatchObject({
+            severity: "ok",
+            message: `1 processes wait for commits: ${process.pid}`,
+          })
+        }),
+      ),
+    )
   })
 })
 

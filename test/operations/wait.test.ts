@@ -114,9 +114,11 @@ describe("wait", () => {
     }),
   )
 
-  it.effect("looks every 3 ms while the queue moves, and seldom when nothing happens", () =>
+  it.effect("without a bell looks every 3 ms while the queue moves, and seldom when nothing happens", () =>
     Effect.sync(() => {
-      expect([0, 499, 500, 5_000, 60_000].map(pauseAfter)).toEqual([3, 3, 25, 100, 250])
+      expect([0, 499, 500, 5_000, 60_000].map((quiet) => pauseAfter(quiet, false))).toEqual([
+        3, 3, 25, 100, 250,
+      ])
     }),
   )
 })

@@ -3,9 +3,17 @@ import { afterEach, describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { inspectBells } from "../../src/platform/bells.ts"
 import { contentHashOf, OPEN_POLICY, patchOf, requestOf } from "../support/workspace.ts"
 import { lineChange, TEXT, withLine } from "./text.ts"
-import { findFaults, openWorkshop, outcomes, type Workshop, type WorkshopOptions } from "./workshop.ts"
+import {
+  findFaults,
+  openProcess,
+  openWorkshop,
+  outcomes,
+  type Workshop,
+  type WorkshopOptions,
+} from "./workshop.ts"
 
 let shop: Workshop
 const open = async (options: WorkshopOptions = {}) => {
@@ -282,12 +290,29 @@ test("§17: an idle worker writes nothing", async () => {
   const before = version()
   const worker = shop.forkWorker()
   for (let look = 0; look < 20; look++) await shop.pass(1_000)
+  // Every look of five minutes; of eight hours: scripts/bench/idle.ts.
+  await shop.pass(300_000)
   expect(version()).toBe(before)
   // It is alive all the same.
   await shop.enqueue([requestOf("one", { "b.txt": "b\n" })])
   while ((await shop.state(1)) !== "applied") await shop.pass(1_000)
   await Effect.runPromise(Fiber.interrupt(worker))
   other.close()
+}, 20_000)
+
+test("an idle worker is woken by what another process commits, not by its clock", async () => {
+  await open()
+  const other = await openProcess(shop.repository)
+  const worker = shop.forkWorker()
+  const waiting = () => inspectBells(join(shop.root, ".hyperion/hyperion.db")).live
+  const eventLoop = () => new Promise((resolve) => setImmediate(resolve))
+  while (waiting().length === 0) await eventLoop()
+  // From here on its clock stands still.
+  const [id] = await other.enqueue([requestOf("one", { "b.txt": "b\n" })])
+  while ((await shop.state(id!)) !== "applied") await eventLoop()
+  await Effect.runPromise(Fiber.interrupt(worker))
+  expect(waiting()).toEqual([])
+  await other.dispose()
 })
 
 test("a blocked chain lands in the order of its dependencies, whatever its priorities are", async () => {
