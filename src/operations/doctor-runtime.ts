@@ -3,6 +3,9 @@ import { type BellReport, bellsFolder, clearBells, inspectBells } from "../platf
 import { CurrentWorkspace } from "../platform/Workspace.ts"
 import { type Diagnosis, healthy } from "./doctor-finding.ts"
 
+const plural = (count: number, one: string, many = `${one}s`): string =>
+  `${count} ${count === 1 ? one : many}`
+
 const diagnosis = (folder: string, { live, stale, foreign, unreadable }: BellReport): Diagnosis => {
   if (unreadable !== null)
     return {
@@ -24,7 +27,7 @@ const diagnosis = (folder: string, { live, stale, foreign, unreadable }: BellRep
     return {
       id: "runtime",
       severity: "info",
-      message: `${stale.length} pipes of processes that are gone: ${stale.join(", ")}`,
+      message: `${plural(stale.length, "pipe")} of processes that are gone: ${stale.join(", ")}`,
       meaning: "they were killed while they waited; the next commit clears them away",
       mend: "hyperion doctor --fix",
     }
@@ -32,7 +35,7 @@ const diagnosis = (folder: string, { live, stale, foreign, unreadable }: BellRep
     "runtime",
     live.length === 0
       ? "no process waits for commits"
-      : `${live.length} processes wait for commits: ${live.map((name) => name.split(".")[0]).join(", ")}`,
+      : `${plural(live.length, "process waits", "processes wait")} for commits: ${live.map((name) => name.split(".")[0]).join(", ")}`,
     "whoever waits is woken at once",
   )
 }
@@ -44,5 +47,5 @@ export const runtimeCheck = Effect.map(CurrentWorkspace, ({ databaseFile }) =>
 
 export const mendRuntime = Effect.map(CurrentWorkspace, ({ databaseFile }): readonly string[] => {
   const cleared = clearBells(databaseFile)
-  return cleared.length === 0 ? [] : [`removed ${cleared.length} pipes of processes that are gone`]
+  return cleared.length === 0 ? [] : [`removed ${plural(cleared.length, "pipe")} of processes that are gone`]
 })

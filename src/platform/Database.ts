@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type Bell, makeBells } from "./Bell.ts"
+import { groupCommit } from "./group-commit.ts"
 import { IDENTITY, type Identity } from "./identity.sql.ts"
 import { endedOwners, holdWorkerLock, liveWorkers } from "./live-workers.ts"
 import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
@@ -15,6 +16,7 @@ import migration0003 from "./migrations/0003_held.sql" with { type: "text" }
 import migration0004 from "./migrations/0004_awaiting.sql" with { type: "text" }
 import migration0006 from "./migrations/0006_archive.sql" with { type: "text" }
 import migration0007 from "./migrations/0007_modifications.sql" with { type: "text" }
+import { joinLine, NO_LINE, type WriteLine } from "./write-line.ts"
 
 const MIGRATIONS: readonly string[] = [
   migration0001,
@@ -183,44 +185,46 @@ const open = (options: DatabaseOptions) => {
       makeBells(file === ":memory:" ? null : file),
       Effect.acquireRelease(acquire, ({ db }) => Effect.sync(() => db.close())),
     ]),
-    ([bells, { db, outdated }]): DatabaseShape => ({
-      file,
-      outdated,
-      enter:
-        file === ":memory:"
-          ? Effect.void
-          : Effect.asVoid(
-              Effect.acquireRelease(
-                attempt(() => enter(db, file, failed)),
-                (leave) => Effect.sync(leave),
+    ([bells, { db, outdated }]): DatabaseShape => {
+      let line: WriteLine | null = null
+      const transaction = <A>(isFull: boolean, body: (db: Sqlite) => A): A => {
+        if (outdated !== null) throw failed("outdated", outdatedDetail(outdated, file))
+        // Commands that only read take no place in it.
+        line ??= file === ":memory:" ? NO_LINE : joinLine(file)
+        const raised = isFull && !durable
+        if (raised) db.run("PRAGMA synchronous = FULL")
+        try {
+          const value = inTurn(db, line, busyTimeoutMs, body)
+          bells.ring()
+          return value
+        } finally {
+          if (raised) db.run("PRAGMA synchronous = NORMAL")
+        }
+      }
+      const flushed = groupCommit((work) => transaction(true, work))
+      return {
+        file,
+        outdated,
+        enter:
+          file === ":memory:"
+            ? Effect.void
+            : Effect.asVoid(
+                Effect.acquireRelease(
+                  attempt(() => enter(db, file, failed)),
+                  (leave) => Effect.sync(leave),
+                ),
               ),
-            ),
-      workers: Effect.sync(() => (file === ":memory:" ? [] : liveWorkers(file))),
-      ended: Effect.sync(() => (file === ":memory:" ? () => false : endedOwners(file))),
-      listen: bells.listen,
-      write: (body, options) =>
-        attempt(() => {
-          if (outdated !== null) throw failed("outdated", outdatedDetail(outdated, file))
-          const full = options?.durable === true && !durable
-          if (full) db.run("PRAGMA synchronous = FULL")
-          try {
-            db.query("BEGIN IMMEDIATE").run()
-            try {
-              const value = body(db)
-              db.query("COMMIT").run()
-              bells.ring()
-              return value
-            } catch (error) {
-              // A full disk or an I/O error may have rolled back already.
-              if (db.inTransaction) db.run("ROLLBACK")
-              throw error
-            }
-          } finally {
-            if (full) db.run("PRAGMA synchronous = NORMAL")
-          }
-        }),
-      read: (body) => attempt(() => body(db)),
-    }),
+        workers: Effect.sync(() => (file === ":memory:" ? [] : liveWorkers(file))),
+        ended: Effect.sync(() => (file === ":memory:" ? () => false : endedOwners(file))),
+        listen: bells.listen,
+        // Without a flush a commit costs less than gathering others for it.
+        write: (body, options) =>
+          durable || options?.durable === true
+            ? flushed(body, attempt)
+            : attempt(() => transaction(false, body)),
+        read: (body) => attempt(() => body(db)),
+      }
+    },
   )
 }
 
@@ -307,6 +311,34 @@ const enter = (
     if (db.inTransaction) db.run("ROLLBACK")
     leave()
     throw error
+  }
+}
+
+/** One transaction, begun when it is this process's turn to write. */
+const inTurn = <A>(db: Sqlite, line: WriteLine, busyTimeoutMs: number, body: (db: Sqlite) => A): A => {
+  const isFree = () => {
+    db.run("PRAGMA busy_timeout = 0")
+    try {
+      db.query("BEGIN IMMEDIATE").run()
+      return true
+    } catch (error) {
+      if (faultOf(error) !== "busy") throw error
+      return false
+    } finally {
+      db.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
+    }
+  }
+  try {
+    if (line.enter(busyTimeoutMs, isFree) !== "taken") db.query("BEGIN IMMEDIATE").run()
+    const value = body(db)
+    db.query("COMMIT").run()
+    return value
+  } catch (error) {
+    // A full disk or an I/O error may have rolled back already.
+    if (db.inTransaction) db.run("ROLLBACK")
+    throw error
+  } finally {
+    line.leave()
   }
 }
 

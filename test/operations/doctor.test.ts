@@ -259,7 +259,7 @@ describe("who waits for commits", () => {
       severity: "info",
       mend: "hyperion doctor --fix",
     })
-    expect((await examined({ fix: true })).fixed).toContain("removed 1 pipes of processes that are gone")
+    expect((await examined({ fix: true })).fixed).toContain("removed 1 pipe of processes that are gone")
     expect(readdirSync(folder)).toEqual([])
     writeFileSync(join(folder, "4711.1"), "mine")
     expect(found(await examined({ fix: true }), "runtime")).toMatchObject({ severity: "warn" })
@@ -279,7 +279,7 @@ describe("who waits for commits", () => {
           const report = yield* Effect.promise(() => examined())
           expect(found(report, "runtime")).toMatchObject({
             severity: "ok",
-            message: `1 processes wait for commits: ${process.pid}`,
+            message: `1 process waits for commits: ${process.pid}`,
           })
         }),
       ),

@@ -290,7 +290,7 @@ test("§17: an idle worker writes nothing", async () => {
   const before = version()
   const worker = shop.forkWorker()
   for (let look = 0; look < 20; look++) await shop.pass(1_000)
-  // Every look of five minutes; of eight hours: scripts/bench/idle.ts.
+  // Every single look of five minutes.
   await shop.pass(300_000)
   expect(version()).toBe(before)
   // It is alive all the same.
