@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { type BellReport, bellsFolder, clearBells, inspectBells } from "../platform/bells.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
+import { inspectLine, lineFile } from "../platform/write-line.ts"
 import { type Diagnosis, healthy } from "./doctor-finding.ts"
 
 const plural = (count: number, one: string, many = `${one}s`): string =>
@@ -40,10 +41,22 @@ const diagnosis = (folder: string, { live, stale, foreign, unreadable }: BellRep
   )
 }
 
-/** Who waits for commits, and what lies among their pipes. */
-export const runtimeCheck = Effect.map(CurrentWorkspace, ({ databaseFile }) =>
+const lineDiagnosis = (databaseFile: string): Diagnosis =>
+  inspectLine(databaseFile) === "foreign"
+    ? {
+        id: "line",
+        severity: "warn",
+        message: `${lineFile(databaseFile)} is not the line in which writers wait, or cannot be used`,
+        meaning: "under load some processes write much more than others; nothing is lost",
+        mend: `look at it, then rm ${lineFile(databaseFile)}`,
+      }
+    : healthy("line", "writers can stand in line", "no process starves behind the others")
+
+/** Who waits for commits, what lies among their pipes, and whether writers take turns. */
+export const runtimeChecks = Effect.map(CurrentWorkspace, ({ databaseFile }): readonly Diagnosis[] => [
   diagnosis(bellsFolder(databaseFile), inspectBells(databaseFile)),
-)
+  lineDiagnosis(databaseFile),
+])
 
 export const mendRuntime = Effect.map(CurrentWorkspace, ({ databaseFile }): readonly string[] => {
   const cleared = clearBells(databaseFile)

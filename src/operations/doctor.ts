@@ -19,7 +19,7 @@ import { databaseChecks, schemaCheck, unusable, walSizeCheck } from "./doctor-da
 import { type Diagnosis, diagnosisOf, healthy } from "./doctor-finding.ts"
 import { mendAll } from "./doctor-fix.ts"
 import { abandonedChecks, queueChecks, skewCheck } from "./doctor-queue.ts"
-import { runtimeCheck } from "./doctor-runtime.ts"
+import { runtimeChecks } from "./doctor-runtime.ts"
 import {
   agentChecks,
   environmentChecks,
@@ -180,7 +180,7 @@ const surroundings = (queue: Context.Context<Queue> | null) =>
       ...(yield* agentChecks(judged?.base?.policy.policy.agent ?? null)),
       ...(yield* environmentChecks),
       ...(yield* modesChecks),
-      yield* runtimeCheck,
+      ...(yield* runtimeChecks),
     ] satisfies readonly Diagnosis[]
   })
 

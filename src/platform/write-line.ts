@@ -3,10 +3,10 @@ import {
   constants,
   fstatSync,
   linkSync,
+  lstatSync,
   openSync,
   readSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from "node:fs"
 
@@ -74,13 +74,24 @@ const isOurs = (file: string): boolean => {
 
 const mapped = (file: string): Int32Array | null => {
   try {
-    if (statSync(file, { throwIfNoEntry: false }) === undefined) make(file)
+    if (lstatSync(file, { throwIfNoEntry: false }) === undefined) make(file)
     if (!isOurs(file)) return null
     const bytes = Bun.mmap(file, { shared: true })
     return new Int32Array(bytes.buffer, bytes.byteOffset, 2)
   } catch {
     // A read-only folder, a file system that cannot share memory, a full disk.
     return null
+  }
+}
+
+/** `foreign`: something else is in its place; writes go on, and whoever is lucky goes first. */
+export const inspectLine = (databaseFile: string): "absent" | "ours" | "foreign" => {
+  const file = lineFile(databaseFile)
+  try {
+    if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return "absent"
+    return isOurs(file) ? "ours" : "foreign"
+  } catch {
+    return "foreign"
   }
 }
 

@@ -22,6 +22,7 @@ import { makeNamedPipe } from "../../src/platform/named-pipe.ts"
 import { Operator } from "../../src/platform/Operator.ts"
 import { Sandbox } from "../../src/platform/Sandbox.ts"
 import { workspaceAt } from "../../src/platform/Workspace.ts"
+import { lineFile } from "../../src/platform/write-line.ts"
 import { runLive } from "../support/effect.ts"
 import { DAY, LEASE_MS } from "../support/queue.ts"
 import { requestOf } from "../support/workspace.ts"
@@ -269,6 +270,13 @@ describe("who waits for commits", () => {
     writeFileSync(folder, "mine")
     expect(found(await examined({ fix: true }), "runtime")).toMatchObject({ severity: "warn" })
     expect(readFileSync(folder, "utf8")).toBe("mine")
+  })
+
+  test("a foreign file in the place of the writers' line is named, and stays", async () => {
+    expect(found(await examined(), "line")?.severity).toBe("ok")
+    writeFileSync(lineFile(database), "mine")
+    expect(found(await examined({ fix: true }), "line")).toMatchObject({ severity: "warn" })
+    expect(readFileSync(lineFile(database), "utf8")).toBe("mine")
   })
 
   test("the living are counted", async () => {
