@@ -54,19 +54,23 @@ export const makeBells = Effect.fn("platform.makeBells")(function* (databaseFile
         Effect.sync(() => ears.add(hear)),
         () => Effect.sync(() => ears.delete(hear)),
       )
-      const heard = Effect.async<void>((resume) => {
-        if (rung) resume(Effect.void)
-        else wake = () => resume(Effect.void)
-      })
       return {
         hears: bell !== null,
+        // Not a race: who wakes up would wait for the end of the timer first.
         wait: (longest) =>
-          Effect.zipRight(
-            Effect.raceFirst(heard, Effect.sleep(longest)),
-            Effect.sync(() => {
-              rung = false
-              wake = () => {}
-            }),
+          Effect.flatMap(Effect.forkDaemon(Effect.sleep(longest)), (timer) =>
+            Effect.ensuring(
+              Effect.async<void>((resume) => {
+                wake = () => resume(Effect.void)
+                timer.addObserver(wake)
+                if (rung) wake()
+              }),
+              Effect.sync(() => {
+                rung = false
+                wake = () => {}
+                timer.unsafeInterruptAsFork(timer.id())
+              }),
+            ),
           ),
       } satisfies Bell
     }),
