@@ -22,28 +22,42 @@ const { O_WRONLY, O_NONBLOCK, O_NOFOLLOW } = constants
 
 const codeOf = (error: unknown): string => String((error as { readonly code?: unknown }).code ?? "")
 
-/** `live`: somebody listens; `stale`: a pipe whose process is gone; `foreign`: not ours, and left alone. */
-type Found = "live" | "stale" | "foreign"
+/** `live`: somebody listens; `stale`: a pipe whose process is gone; `foreign`: not ours; `gone`: taken down just now. */
+type Found = "live" | "stale" | "foreign" | "gone"
 
-/** Opens the pipe for one byte or none; blocks on nothing, whatever lies in its place. */
+/** Opens the pipe for one byte or none; throws nothing and blocks on nothing, whatever lies in its place. */
 const touch = (path: string, byte: boolean): Found => {
-  let pipe: number
+  let pipe: number | null = null
   try {
     pipe = openSync(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW)
-  } catch (error) {
-    // A socket answers so as well.
-    return codeOf(error) === "ENXIO" && lstatSync(path).isFIFO() ? "stale" : "foreign"
-  }
-  try {
     if (!fstatSync(pipe).isFIFO()) return "foreign"
     if (byte) writeSync(pipe, BYTE)
-  } catch {
+    return "live"
+  } catch (error) {
     // Full: whoever listens has enough to wake up from. Closed in between: there is nobody to wake.
+    if (pipe !== null) return "live"
+    if (codeOf(error) === "ENOENT") return "gone"
+    // A socket answers so as well.
+    return codeOf(error) === "ENXIO" && isPipe(path) ? "stale" : "foreign"
   } finally {
-    closeSync(pipe)
+    if (pipe !== null) closeSync(pipe)
   }
-  return "live"
 }
+
+const attempt = <A>(body: () => A, otherwise: A): A => {
+  try {
+    return body()
+  } catch {
+    return otherwise
+  }
+}
+
+const isPipe = (path: string): boolean => attempt(() => lstatSync(path).isFIFO(), false)
+const remove = (path: string): boolean =>
+  attempt(() => {
+    rmSync(path)
+    return true
+  }, false)
 
 /**
  * Wakes every process that listens on this database, but for the pipe named `own`. Best effort, in microseconds: it
@@ -57,10 +71,10 @@ export const ringBells = (databaseFile: string, own: string | null): void => {
     for (const name of readdirSync(folder)) {
       if (name === own || !NAME.test(name)) continue
       const path = join(folder, name)
-      if (touch(path, true) === "stale") rmSync(path, { force: true })
+      if (touch(path, true) === "stale") remove(path)
     }
   } catch {
-    // A foreign file in its place, no right to read it, no descriptors left: who waits looks now and then anyway.
+    // A foreign file in its place, no right to read it: who waits looks now and then anyway.
   }
 }
 
@@ -75,7 +89,7 @@ export interface BellReport {
 /** Looks at every pipe without ringing it. */
 export const inspectBells = (databaseFile: string): BellReport => {
   const folder = bellsFolder(databaseFile)
-  const found: Record<Found, string[]> = { live: [], stale: [], foreign: [] }
+  const found: Record<Found, string[]> = { live: [], stale: [], foreign: [], gone: [] }
   try {
     for (const name of readdirSync(folder)) {
       const known = NAME.test(name) || UNFINISHED.test(name)
@@ -90,11 +104,4 @@ export const inspectBells = (databaseFile: string): BellReport => {
 
 /** Removes the pipes that nobody listens to; gives their names. */
 export const clearBells = (databaseFile: string): readonly string[] =>
-  inspectBells(databaseFile).stale.filter((name) => {
-    try {
-      rmSync(join(bellsFolder(databaseFile), name))
-      return true
-    } catch {
-      return false
-    }
-  })
+  inspectBells(databaseFile).stale.filter((name) => remove(join(bellsFolder(databaseFile), name)))
