@@ -2,7 +2,7 @@
  * Several processes that lease and land on one database at the same time, as JSON: who gets how many entries, how long
  * the longest write waited, whether anybody was told that the database is busy, whether an entry was leased twice.
  *
- * `line`: as it is. `sqlite`: the same without the line of those who write, so that SQLite's own lock and its busy
+ * `turnstile`: as it is. `sqlite`: the same without it, so that SQLite's own lock and its busy
  * timeout decide alone; 1 and 4 processes with one client each, synchronous=NORMAL and FULL, in turns. `clients_16`: one
  * process with 16 clients; commits for each landed entry are counted. `reader`: the largest write-ahead log of four
  * processes beside a reader that polls every 5 ms. `--ms N` (1500) of each, `--backlog N` (30000) entries.
@@ -15,7 +15,7 @@ import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Database } from "../../src/platform/Database.ts"
-import { lineFile } from "../../src/platform/write-line.ts"
+import { turnstileFile } from "../../src/platform/turnstile.ts"
 import { QueueService } from "../../src/queue/QueueService.ts"
 import { runLive } from "../../test/support/effect.ts"
 import { anItem, ENQUEUE } from "../../test/support/queue.ts"
@@ -99,18 +99,18 @@ interface Arrangement {
   readonly processes: number
   readonly durability: Durability
   readonly clients?: number
-  readonly line?: boolean
+  readonly turnstile?: boolean
 }
 
 let files = 0
 /** What processes did on a fresh backlog; `beside` runs meanwhile, and says what it saw when it is stopped. */
 const together = async (
-  { processes, durability, clients = 1, line = true }: Arrangement,
+  { processes, durability, clients = 1, turnstile = true }: Arrangement,
   beside: (file: string) => () => object = () => () => ({}),
 ) => {
   const file = join(folder, `${files++}.db`)
-  // What is not ours is left alone, and nobody stands in line.
-  if (!line) writeFileSync(lineFile(file), "")
+  // What is not ours is left alone, and nobody waits at it.
+  if (!turnstile) writeFileSync(turnstileFile(file), "")
   await filled(file, backlog)
   const children = Array.from({ length: processes }, (_, n) =>
     start(file, `worker-${n}`, durability, clients),
@@ -158,11 +158,11 @@ try {
   const result: Record<string, unknown> = { bench: "contention" }
   for (const durability of ["normal", "full"] as const)
     for (const processes of [1, 4])
-      for (const line of [true, false])
-        result[`${line ? "line" : "sqlite"}_${processes}_${durability}`] = await together({
+      for (const turnstile of [true, false])
+        result[`${turnstile ? "turnstile" : "sqlite"}_${processes}_${durability}`] = await together({
           processes,
           durability,
-          line,
+          turnstile,
         })
   for (const clients of [1, 16])
     result[`clients_${clients}_full`] = await together({ processes: 1, durability: "full", clients })

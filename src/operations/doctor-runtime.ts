@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { type BellReport, bellsFolder, clearBells, inspectBells } from "../platform/bells.ts"
+import { inspectTurnstile, turnstileFile } from "../platform/turnstile.ts"
 import { CurrentWorkspace } from "../platform/Workspace.ts"
-import { inspectLine, lineFile } from "../platform/write-line.ts"
 import { type Diagnosis, healthy } from "./doctor-finding.ts"
 
 const plural = (count: number, one: string, many = `${one}s`): string =>
@@ -41,21 +41,21 @@ const diagnosis = (folder: string, { live, stale, foreign, unreadable }: BellRep
   )
 }
 
-const lineDiagnosis = (databaseFile: string): Diagnosis =>
-  inspectLine(databaseFile) === "foreign"
+const turnstileDiagnosis = (databaseFile: string): Diagnosis =>
+  inspectTurnstile(databaseFile) === "foreign"
     ? {
-        id: "line",
+        id: "turnstile",
         severity: "warn",
-        message: `${lineFile(databaseFile)} is not the line in which writers wait, or cannot be used`,
+        message: `${turnstileFile(databaseFile)} is not the turnstile of those who write, or cannot be used`,
         meaning: "under load some processes write much more than others; nothing is lost",
-        mend: `look at it, then rm ${lineFile(databaseFile)}`,
+        mend: `look at it, then rm ${turnstileFile(databaseFile)}`,
       }
-    : healthy("line", "writers can stand in line", "no process starves behind the others")
+    : healthy("turnstile", "writers can take turns", "no process starves behind the others")
 
 /** Who waits for commits, what lies among their pipes, and whether writers take turns. */
 export const runtimeChecks = Effect.map(CurrentWorkspace, ({ databaseFile }): readonly Diagnosis[] => [
   diagnosis(bellsFolder(databaseFile), inspectBells(databaseFile)),
-  lineDiagnosis(databaseFile),
+  turnstileDiagnosis(databaseFile),
 ])
 
 export const mendRuntime = Effect.map(CurrentWorkspace, ({ databaseFile }): readonly string[] => {

@@ -16,7 +16,7 @@ import migration0003 from "./migrations/0003_held.sql" with { type: "text" }
 import migration0004 from "./migrations/0004_awaiting.sql" with { type: "text" }
 import migration0006 from "./migrations/0006_archive.sql" with { type: "text" }
 import migration0007 from "./migrations/0007_modifications.sql" with { type: "text" }
-import { joinLine, NO_LINE, type WriteLine } from "./write-line.ts"
+import { NO_TURNSTILE, openTurnstile, type Turnstile } from "./turnstile.ts"
 
 const MIGRATIONS: readonly string[] = [
   migration0001,
@@ -186,15 +186,15 @@ const open = (options: DatabaseOptions) => {
       Effect.acquireRelease(acquire, ({ db }) => Effect.sync(() => db.close())),
     ]),
     ([bells, { db, outdated }]): DatabaseShape => {
-      let line: WriteLine | null = null
+      let turnstile: Turnstile | null = null
       const transaction = <A>(isFull: boolean, body: (db: Sqlite) => A): A => {
         if (outdated !== null) throw failed("outdated", outdatedDetail(outdated, file))
-        // Commands that only read take no place in it.
-        line ??= file === ":memory:" ? NO_LINE : joinLine(file)
+        // Commands that only read take no place at it.
+        turnstile ??= file === ":memory:" ? NO_TURNSTILE : openTurnstile(file)
         const raised = isFull && !durable
         if (raised) db.run("PRAGMA synchronous = FULL")
         try {
-          const value = inTurn(db, line, busyTimeoutMs, body)
+          const value = inTurn(db, turnstile, busyTimeoutMs, body)
           bells.ring()
           return value
         } finally {
@@ -315,7 +315,7 @@ const enter = (
 }
 
 /** One transaction, begun when it is this process's turn to write. */
-const inTurn = <A>(db: Sqlite, line: WriteLine, busyTimeoutMs: number, body: (db: Sqlite) => A): A => {
+const inTurn = <A>(db: Sqlite, turnstile: Turnstile, busyTimeoutMs: number, body: (db: Sqlite) => A): A => {
   const isFree = () => {
     db.run("PRAGMA busy_timeout = 0")
     try {
@@ -329,7 +329,7 @@ const inTurn = <A>(db: Sqlite, line: WriteLine, busyTimeoutMs: number, body: (db
     }
   }
   try {
-    if (line.enter(busyTimeoutMs, isFree) !== "taken") db.query("BEGIN IMMEDIATE").run()
+    if (turnstile.enter(busyTimeoutMs, isFree) !== "taken") db.query("BEGIN IMMEDIATE").run()
     const value = body(db)
     db.query("COMMIT").run()
     return value
@@ -338,7 +338,7 @@ const inTurn = <A>(db: Sqlite, line: WriteLine, busyTimeoutMs: number, body: (db
     if (db.inTransaction) db.run("ROLLBACK")
     throw error
   } finally {
-    line.leave()
+    turnstile.leave()
   }
 }
 

@@ -49,7 +49,7 @@ const snapshot = (folder: string, skip: (path: string) => boolean = () => false)
 const landings = (path: string) =>
   /^(?:objects(?:\/|$)|index$|logs(?:\/|$)|refs\/heads(?:\/|$)|packed-refs$|COMMIT_EDITMSG$)/.test(path)
 const OURS =
-  /^(?:hyperion\.db(?:-wal|-shm|\.workers|\.line)?|policy\.schema\.json|landing\.lock|stage|drafts|logs|logs\/[0-9a-f]{64}\.log|rescued)$/
+  /^(?:hyperion\.db(?:-wal|-shm|\.workers|\.turnstile)?|policy\.schema\.json|landing\.lock|stage|drafts|logs|logs\/[0-9a-f]{64}\.log|rescued)$/
 
 for (const paths of ["portable", "posix"] as const satisfies readonly PolicyInput["paths"][])
   binaryTest(

@@ -15,14 +15,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { doctorLayer } from "../../src/app-doctor.ts"
 import { type DoctorOptions, type DoctorReport, doctor, quickDoctor } from "../../src/operations/doctor.ts"
-import { holdWorkerLock } from "../../src/platform/live-workers.ts"
 import { bellsFolder } from "../../src/platform/bells.ts"
 import { Database } from "../../src/platform/Database.ts"
+import { holdWorkerLock } from "../../src/platform/live-workers.ts"
 import { makeNamedPipe } from "../../src/platform/named-pipe.ts"
 import { Operator } from "../../src/platform/Operator.ts"
 import { Sandbox } from "../../src/platform/Sandbox.ts"
+import { turnstileFile } from "../../src/platform/turnstile.ts"
 import { workspaceAt } from "../../src/platform/Workspace.ts"
-import { lineFile } from "../../src/platform/write-line.ts"
 import { runLive } from "../support/effect.ts"
 import { DAY, LEASE_MS } from "../support/queue.ts"
 import { requestOf } from "../support/workspace.ts"
@@ -272,11 +272,11 @@ describe("who waits for commits", () => {
     expect(readFileSync(folder, "utf8")).toBe("mine")
   })
 
-  test("a foreign file in the place of the writers' line is named, and stays", async () => {
-    expect(found(await examined(), "line")?.severity).toBe("ok")
-    writeFileSync(lineFile(database), "mine")
-    expect(found(await examined({ fix: true }), "line")).toMatchObject({ severity: "warn" })
-    expect(readFileSync(lineFile(database), "utf8")).toBe("mine")
+  test("a foreign file in the place of the turnstile is named, and stays", async () => {
+    expect(found(await examined(), "turnstile")?.severity).toBe("ok")
+    writeFileSync(turnstileFile(database), "mine")
+    expect(found(await examined({ fix: true }), "turnstile")).toMatchObject({ severity: "warn" })
+    expect(readFileSync(turnstileFile(database), "utf8")).toBe("mine")
   })
 
   test("the living are counted", async () => {

@@ -5,7 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Database, type DatabaseOptions } from "../../src/platform/Database.ts"
-import { joinLine, lineFile } from "../../src/platform/write-line.ts"
+import { openTurnstile, turnstileFile } from "../../src/platform/turnstile.ts"
 import { it } from "../support/effect.ts"
 import { tempFolder } from "../support/temp.ts"
 
@@ -27,7 +27,7 @@ const counted = (database: Database["Type"]) =>
 const increment = (db: Db) => db.run("UPDATE meta SET value = value + 1 WHERE key = 'count'")
 
 const spawned = (file: string, ...how: readonly string[]) =>
-  Bun.spawn([process.execPath, join(import.meta.dir, "write-line-process.ts"), file, ...how], {
+  Bun.spawn([process.execPath, join(import.meta.dir, "writing-process.ts"), file, ...how], {
     stdout: "pipe",
     stderr: "pipe",
   })
@@ -36,21 +36,21 @@ const never = () => {
   throw new Error("nobody may be asked")
 }
 
-describe("the line of those who write", () => {
+describe("the turnstile", () => {
   it.live("is whole and ours alone, and made by the first who writes", () =>
     Effect.gen(function* () {
       const { file, database } = yield* opened()
-      expect(existsSync(lineFile(file))).toBe(false)
+      expect(existsSync(turnstileFile(file))).toBe(false)
       yield* database.write((db) => db.run(COUNT))
-      expect(statSync(lineFile(file))).toMatchObject({ size: 64 })
-      expect(statSync(lineFile(file)).mode & 0o777).toBe(0o600)
+      expect(statSync(turnstileFile(file))).toMatchObject({ size: 64 })
+      expect(statSync(turnstileFile(file)).mode & 0o777).toBe(0o600)
     }),
   )
 
   it.live("gives turns in the order of asking", () =>
     Effect.gen(function* () {
       const { file } = yield* opened()
-      const [first, second] = [joinLine(file), joinLine(file)]
+      const [first, second] = [openTurnstile(file), openTurnstile(file)]
       expect(first.enter(0, never)).toBe("turn")
       // Not yet: it gives up, and keeps its number.
       expect(second.enter(1, never)).toBe("late")
@@ -66,7 +66,7 @@ describe("the line of those who write", () => {
   it.live("goes on without one that died in it, by asking the database", () =>
     Effect.gen(function* () {
       const { file } = yield* opened()
-      const [dead, next, last] = [joinLine(file), joinLine(file), joinLine(file)]
+      const [dead, next, last] = [openTurnstile(file), openTurnstile(file), openTurnstile(file)]
       expect(dead.enter(0, never)).toBe("turn")
       const answers = [false, true]
       expect(next.enter(10_000, () => answers.shift()!)).toBe("taken")
@@ -103,12 +103,14 @@ describe("the line of those who write", () => {
         (file: string) => symlinkSync("/nowhere", file),
       ]) {
         const { file, database } = yield* opened()
-        spoil(lineFile(file))
-        const before = existsSync(lineFile(file)) ? readFileSync(lineFile(file), "utf8") : null
+        spoil(turnstileFile(file))
+        const before = existsSync(turnstileFile(file)) ? readFileSync(turnstileFile(file), "utf8") : null
         yield* database.write((db) => db.run(COUNT))
-        expect(existsSync(lineFile(file)) ? readFileSync(lineFile(file), "utf8") : null).toBe(before)
-        expect(joinLine(file).enter(0, never)).toBe("turn")
-        expect(joinLine(file).enter(0, never)).toBe("turn")
+        expect(existsSync(turnstileFile(file)) ? readFileSync(turnstileFile(file), "utf8") : null).toBe(
+          before,
+        )
+        expect(openTurnstile(file).enter(0, never)).toBe("turn")
+        expect(openTurnstile(file).enter(0, never)).toBe("turn")
       }
     }),
   )

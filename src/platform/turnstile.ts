@@ -10,11 +10,11 @@ import {
   writeFileSync,
 } from "node:fs"
 
-/** Beside the database: the line in which processes wait for their turn to write. */
-export const lineFile = (databaseFile: string): string => `${databaseFile}.line`
+/** Beside the database: what processes wait at for their turn to write. */
+export const turnstileFile = (databaseFile: string): string => `${databaseFile}.turnstile`
 
 /** Two counters, then what tells our file from another. */
-const MAGIC = "hyperion write line 1\n"
+const MAGIC = "hyperion turnstile 1\n"
 const MAGIC_AT = 8
 const SIZE = 64
 /** The next number that is given out; the number whose turn it is. */
@@ -28,10 +28,10 @@ const SHORTEST_MS = 0.02
 const LONGEST_MS = 1
 const WATCHED_MS = 0.1
 
-/** A process's place in the line. */
-export interface WriteLine {
+/** A process's place among those who write. */
+export interface Turnstile {
   /**
-   * Waits for this process's turn, in the order of asking. `isFree` is asked when the line does not move, and takes the
+   * Waits for this process's turn, in the order of asking. `isFree` is asked when nothing moves, and takes the
    * database's lock if it can (`taken`). `late`: not its turn after `patience` ms, and somebody still writes.
    */
   readonly enter: (patience: number, isFree: () => boolean) => "turn" | "taken" | "late"
@@ -39,7 +39,7 @@ export interface WriteLine {
   readonly leave: () => void
 }
 
-export const NO_LINE: WriteLine = { enter: () => "turn", leave: () => {} }
+export const NO_TURNSTILE: Turnstile = { enter: () => "turn", leave: () => {} }
 
 const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
 
@@ -85,8 +85,8 @@ const mapped = (file: string): Int32Array | null => {
 }
 
 /** `foreign`: something else is in its place; writes go on, and whoever is lucky goes first. */
-export const inspectLine = (databaseFile: string): "absent" | "ours" | "foreign" => {
-  const file = lineFile(databaseFile)
+export const inspectTurnstile = (databaseFile: string): "absent" | "ours" | "foreign" => {
+  const file = turnstileFile(databaseFile)
   try {
     if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return "absent"
     return isOurs(file) ? "ours" : "foreign"
@@ -100,18 +100,18 @@ const sleep = (ms: number): void => void Atomics.wait(asleep, 0, 0, ms)
 
 /**
  * The turns of all processes that write to a database: whoever asks first writes first, and nobody starves behind
- * luckier ones, as they do behind SQLite's own lock. It is good manners only: that lock still decides, so a line that
- * is lost, foreign or wrong costs fairness, and never a write.
+ * luckier ones, as they do behind SQLite's own lock. It is good manners only: that lock still decides, so one that is
+ * lost, foreign or wrong costs fairness, and never a write.
  */
-export const joinLine = (databaseFile: string): WriteLine => {
-  const line = mapped(lineFile(databaseFile))
-  if (line === null) return NO_LINE
+export const openTurnstile = (databaseFile: string): Turnstile => {
+  const counters = mapped(turnstileFile(databaseFile))
+  if (counters === null) return NO_TURNSTILE
   let mine = 0
   /** How many are before us; numbers wrap around. */
-  const before = () => (mine - Atomics.load(line, TURN)) | 0
+  const before = () => (mine - Atomics.load(counters, TURN)) | 0
   return {
     enter: (patience, isFree) => {
-      mine = Atomics.add(line, NEXT, 1)
+      mine = Atomics.add(counters, NEXT, 1)
       let left = before()
       if (left <= 0) return "turn"
       const begun = Bun.nanoseconds()
@@ -135,7 +135,7 @@ export const joinLine = (databaseFile: string): WriteLine => {
     },
     leave: () => {
       // Never back: another may have gone on without us.
-      if (before() >= 0) Atomics.store(line, TURN, (mine + 1) | 0)
+      if (before() >= 0) Atomics.store(counters, TURN, (mine + 1) | 0)
     },
   }
 }
