@@ -58,19 +58,20 @@ export const makeBells = Effect.fn("platform.makeBells")(function* (databaseFile
         hears: bell !== null,
         // Not a race: who wakes up would wait for the end of the timer first.
         wait: (longest) =>
-          Effect.flatMap(Effect.forkDaemon(Effect.sleep(longest)), (timer) =>
-            Effect.ensuring(
+          Effect.acquireUseRelease(
+            Effect.forkDaemon(Effect.interruptible(Effect.sleep(longest))),
+            (timer) =>
               Effect.async<void>((resume) => {
                 wake = () => resume(Effect.void)
                 timer.addObserver(wake)
                 if (rung) wake()
               }),
+            (timer) =>
               Effect.sync(() => {
                 rung = false
                 wake = () => {}
                 timer.unsafeInterruptAsFork(timer.id())
               }),
-            ),
           ),
       } satisfies Bell
     }),

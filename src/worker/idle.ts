@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { Millis } from "../domain/time.ts"
+import type { Bell } from "../platform/Bell.ts"
 import { Database } from "../platform/Database.ts"
 import { pauseAfter, pulseOf } from "../queue/pulse.ts"
 import { QueueService } from "../queue/QueueService.ts"
@@ -22,7 +23,8 @@ export const idleWaits = Effect.fn("worker.idleWaits")(function* (waited: (ms: M
   const queue = yield* QueueService
   const { listen } = yield* Database
   // Not before something is waited for: a run that ends by itself never is.
-  const hung = yield* Effect.cached(Scope.extend(listen, yield* Effect.scope))
+  const scope = yield* Effect.scope
+  let bell: Bell | null = null
   let quiet: Millis = 0
   let pulse = yield* queue.read(pulseOf)
   return {
@@ -32,7 +34,7 @@ export const idleWaits = Effect.fn("worker.idleWaits")(function* (waited: (ms: M
       pulse = now
     }),
     wait: Effect.fn("worker.idle")(function* (isEmpty: boolean) {
-      const bell = yield* hung
+      bell ??= yield* Effect.uninterruptible(Scope.extend(listen, scope))
       const longest = isEmpty ? EMPTY_MS : UNDECIDED_MS
       for (let sum: Millis = 0; sum < longest; ) {
         if ((yield* queue.read(pulseOf)) !== pulse) return
