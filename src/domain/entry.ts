@@ -49,7 +49,12 @@ export const TRANSITIONS: readonly Transition[] = [
     event: "retry_scheduled",
     when: "transient or infra, attempts left",
   },
-  { from: "in_progress", to: "pending", event: "lease_reclaimed", when: "the lease ran out" },
+  {
+    from: "in_progress",
+    to: "pending",
+    event: "lease_reclaimed",
+    when: "the lease ran out, or its worker has ended",
+  },
   {
     from: "in_progress",
     to: "pending",

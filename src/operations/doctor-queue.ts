@@ -31,7 +31,8 @@ const leasesCheck = (db: Sqlite, at: Millis, ended: (owner: string) => boolean):
         .slice(0, SHOWN)
         .map(({ id }) => id)
         .join(", ")}${more}`,
-      meaning: "that worker has ended; another takes over when the lease has run out",
+      meaning:
+        "that worker has ended, or has stood still for longer than its lease; another takes over at once",
       mend: WORK,
     },
   ]

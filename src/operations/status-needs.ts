@@ -121,8 +121,6 @@ export const needsOf = Effect.fn("operations.needsOf")(function* (
   } satisfies Needs
 })
 
-const clockTime = (at: number): string => toTimestamp(at).slice(11, 19)
-
 const abandonedNeed = (row: EntryRow, ended: boolean): Needs["abandoned"][number] => {
   const worker = row.lease_owner ?? ""
   const until = row.leased_until ?? row.updated_at
@@ -130,9 +128,7 @@ const abandonedNeed = (row: EntryRow, ended: boolean): Needs["abandoned"][number
   const then =
     row.state === "committing"
       ? "the next worker ends or undoes its landing"
-      : ended
-        ? `taken over once its lease ends at ${clockTime(until)}`
-        : "the next worker takes it over"
+      : "the next worker takes it over"
   return {
     entry_id: row.id,
     task_id: row.task_id,
@@ -141,8 +137,7 @@ const abandonedNeed = (row: EntryRow, ended: boolean): Needs["abandoned"][number
     leased_until: toTimestamp(until),
     ended,
     message: `${lost}: ${then}`,
-    // One that only drains ends before that lease does.
-    next: ended && row.state !== "committing" ? "hyperion worker" : "hyperion worker --drain",
+    next: "hyperion worker --drain",
   }
 }
 

@@ -24,7 +24,15 @@ import {
 } from "./decide.ts"
 import { type EnqueueItem, type EnqueueOutcome, enqueueAll, prepareItem } from "./enqueue.ts"
 import { settleAndLease } from "./fused.ts"
-import { type Lease, type LeaseBatch, leaseBatch, promoteDue, reclaimExpired, renewLeases } from "./lease.ts"
+import {
+  type Lease,
+  type LeaseBatch,
+  leaseBatch,
+  promoteDue,
+  reclaimEnded,
+  reclaimExpired,
+  renewLeases,
+} from "./lease.ts"
 import { DUE, type EntryRow, EXPIRED_LEASES, EXPIRING, PROVEN, SET_REASON } from "./queue.sql.ts"
 import { depth } from "./read.ts"
 import { type Settled, type Settlement, settleAll } from "./settle.ts"
@@ -96,6 +104,8 @@ export interface QueueServiceShape {
   ) => Effect.Effect<void, DatabaseError>
   /** Watchdog: expired leases back, due retries ready, expired entries to dead letters. Bounded; true when it did something. */
   readonly maintain: () => Effect.Effect<boolean, DatabaseError>
+  /** Takes back at once what is in the hands of owners that have ended; how many. */
+  readonly reclaimEnded: (ended: (owner: string) => boolean) => Effect.Effect<number, DatabaseError>
   /** One bounded chunk of old decided entries, in a transaction of its own; ask again while there is more. */
   readonly sweep: (options: SweepOptions) => Effect.Effect<SweepFound, DatabaseError>
   readonly approve: (
@@ -175,6 +185,7 @@ const make = Effect.gen(function* () {
       )
       return done > 0
     }),
+    reclaimEnded: (ended) => write((db, at) => reclaimEnded(db, ended, at, CHUNK)),
     sweep: Effect.fnUntraced(function* (options) {
       const at = yield* now
       // An idle queue is only read.

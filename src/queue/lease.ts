@@ -169,8 +169,31 @@ export const renewLeases = (
 }
 
 /** Takes expired leases back, at most `limit`; an entry whose attempts are spent becomes a dead letter. */
-export const reclaimExpired = (db: Database, at: Millis, limit: number): number => {
-  const rows = db.query<EntryRow, [number, number]>(EXPIRED_LEASES).all(at, limit)
+export const reclaimExpired = (db: Database, at: Millis, limit: number): number =>
+  reclaim(
+    db,
+    db.query<EntryRow, [number, number]>(EXPIRED_LEASES).all(at, limit),
+    at,
+    "stopped renewing its lease",
+  )
+
+/** Takes back the leases of owners that have ended: nobody will renew or settle them. At most `limit` are looked at. */
+export const reclaimEnded = (
+  db: Database,
+  ended: (owner: string) => boolean,
+  at: Millis,
+  limit: number,
+): number => {
+  const leased = db.query<EntryRow, [number, number]>(EXPIRED_LEASES).all(Number.MAX_SAFE_INTEGER, limit)
+  return reclaim(
+    db,
+    leased.filter((row) => ended(row.lease_owner ?? "")),
+    at,
+    "has ended",
+  )
+}
+
+const reclaim = (db: Database, rows: readonly EntryRow[], at: Millis, what: string): number => {
   if (rows.length === 0) return 0
   const audit = auditAppender(db, at)
   for (const row of rows) {
@@ -178,7 +201,7 @@ export const reclaimExpired = (db: Database, at: Millis, limit: number): number 
       deadLetter(db, audit, row, at, "watchdog", "attempts", {
         schema_version: 1,
         code: "attempts_spent",
-        message: `the lease ran out ${counted(row.attempts, "time")}`,
+        message: `its worker was lost ${counted(row.attempts, "time")}`,
         where: `worker ${row.lease_owner}`,
         hint: `hyperion history ${row.id} lists every lease; hyperion requeue ${row.id} --reason TEXT tries again`,
         evidence: [],
@@ -188,7 +211,7 @@ export const reclaimExpired = (db: Database, at: Millis, limit: number): number 
         actor: "watchdog",
         at,
         data: { owner: row.lease_owner, token: row.lease_token, leased_until: row.leased_until },
-        reason: { code: "lease_reclaimed", text: `worker ${row.lease_owner} stopped renewing its lease` },
+        reason: { code: "lease_reclaimed", text: `worker ${row.lease_owner} ${what}` },
       })
   }
   return rows.length

@@ -13,6 +13,8 @@ type Place = "line" | "proofs" | "running"
 
 /** What a worker has leased and not yet settled. The leases are renewed; what is left at the end goes back. */
 export interface HeldLeases {
+  /** How many there are, those that are being settled among them. */
+  readonly size: () => number
   /** In the order in which they were leased. */
   readonly in: (place: Place) => readonly Lease[]
   /** Takes leases into the line. `leaseMs`: how long they were leased for. */
@@ -65,6 +67,7 @@ export const makeHeldLeases = Effect.fn("worker.heldLeases")(function* () {
     renewDue: Effect.flatMap(Clock.currentTimeMillis, (at) =>
       at < renewedAt + leaseMs / RENEWALS ? Effect.void : renew,
     ),
+    size: () => places.size + settling.size,
     keepOurs: (leases) =>
       Effect.map(
         queue.read((db) => leases.filter((lease) => isOurs(db, lease))),

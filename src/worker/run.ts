@@ -11,7 +11,7 @@ import { entryRow } from "../queue/transition.ts"
 import { type Base, currentBase } from "./base.ts"
 import type { WorkerContext } from "./context.ts"
 import { FIRST_SIZING, MAX_GROUP } from "./group.ts"
-import { makeHeldLeases } from "./held-leases.ts"
+import { type HeldLeases, makeHeldLeases } from "./held-leases.ts"
 import { idleWaits } from "./idle.ts"
 import { leasedWork, runLine } from "./line.ts"
 import type { TurnOptions } from "./options.ts"
@@ -159,6 +159,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   })
 
   yield* Effect.addFinalizer(() => lineLock.release)
+  const takeOver = yield* watchOwners(options.worker, context.held)
   for (;;) {
     yield* idle.mark
     yield* pool.reap
@@ -168,6 +169,7 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
     yield* stages.sweep
     // The log's head says what there is, so that an idle look asks neither git nor the policy.
     const { counts } = yield* queue.head()
+    if (yield* takeOver(counts.in_progress)) continue
     if (options.mode === "once" && hasHappened) break
     if (yield* step(counts)) continue
     if (!pool.isRunning("line")) yield* lineLock.release
@@ -182,6 +184,27 @@ export const runWorker = Effect.fn("worker.run")(function* (options: WorkerOptio
   }
   return summarise([...last.values()])
 }, Effect.scoped)
+
+/** How often a worker asks whether the others that hold leases are alive. */
+const ALIVE_MS: Millis = 1_000
+
+/**
+ * Takes back what workers hold that have ended, without waiting for their leases to run out. `leased`: how many entries
+ * are in anybody's hands. True when there was some.
+ */
+const watchOwners = Effect.fn("worker.watchOwners")(function* (worker: string, held: HeldLeases) {
+  const queue = yield* QueueService
+  const database = yield* Database
+  let next: Millis = 0
+  return Effect.fnUntraced(function* (leased: number) {
+    const now = yield* Clock.currentTimeMillis
+    if (leased <= held.size() || now < next) return false
+    next = now + ALIVE_MS
+    const ended = yield* database.ended
+    // A worker whose own name does not say which process it is cannot judge by names.
+    return !ended(worker) && (yield* queue.reclaimEnded(ended)) > 0
+  })
+})
 
 type PoolError = Effect.Effect.Error<ReturnType<typeof runLine>> | Effect.Effect.Error<ProofRun>
 type PoolServices = Effect.Effect.Context<ReturnType<typeof runLine>> | Effect.Effect.Context<ProofRun>

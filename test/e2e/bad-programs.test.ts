@@ -171,6 +171,27 @@ describe("a guard that does not do its work", () => {
   )
 
   binaryTest(
+    "killed in the middle of one: the next worker takes its entry over at once, and history says so",
+    async () => {
+      const shop = open()
+      const mark = join(shop.outside, "started")
+      repair(shop, [{ id: "unit", command: onChange(`touch ${mark}; sleep 60`) }])
+      shop.enqueue(requestOf("guarded", { "b.txt": "b\n" }))
+      const { child, ended } = startHyperion(shop, ["worker", "--drain"])
+      while (!existsSync(mark)) await Bun.sleep(5)
+      child.kill("SIGKILL")
+      await ended
+      const status = shop.run(["status"]).stdout
+      expect(status).toContain(`worker-${child.pid} has ended: the next worker takes it over`)
+      repair(shop)
+      expect(shop.run(["worker", "--drain"]).stdout).toContain("landed   entry 1 (guarded)")
+      const { events } = JSON.parse(shop.run(["history", "1", "--format", "json"]).stdout)
+      expect(events.map(({ event }: { readonly event: string }) => event)).toContain("lease_reclaimed")
+      expect(shop.read("b.txt")).toBe("b\n")
+    },
+  )
+
+  binaryTest(
     "a commit made by hand in the middle of a landing: proven again on it, nothing is lost",
     async () => {
       const shop = open()

@@ -321,7 +321,7 @@ describe("two workers", () => {
   test("one that stands still is waited for no longer than a lease lasts", async () => {
     const { first, second } = await twoWorkers({ queue: { lease_seconds: 5 } })
     const worker = second.forkWorker()
-    while ((await shop.state(2)) !== "applied") await second.pass(1_000)
+    for (const id of [1, 2]) while ((await shop.state(id)) !== "applied") await second.pass(1_000)
     await Effect.runPromise(Fiber.interrupt(worker))
     await Effect.runPromise(Fiber.interrupt(first))
   })
