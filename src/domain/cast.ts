@@ -34,15 +34,16 @@ export const CastPayload = v.strictObject({
 export type CastPayload = v.InferOutput<typeof CastPayload>
 
 export const castChecksum = (cast: Omit<CastPayload, "checksum" | "cast_id">): string =>
+  // In canonical order, which saves the sorting.
   canonicalDigest({
-    version: cast.version,
+    agent_id: cast.agent_id,
+    change_request: cast.change_request,
+    created_at: cast.created_at,
     request_id: cast.request_id,
     task_id: cast.task_id,
-    agent_id: cast.agent_id,
-    created_at: cast.created_at,
-    ttl_seconds: cast.ttl_seconds,
     telemetry_anchors: cast.telemetry_anchors,
-    change_request: cast.change_request,
+    ttl_seconds: cast.ttl_seconds,
+    version: cast.version,
   })
 
 export const castIdOf = (checksum: string): CastId => `cast-${checksum.slice(0, 16)}` as CastId

@@ -15,7 +15,23 @@ export const sha256Hex = (data: Uint8Array | string): string =>
 const UNUSUAL = Symbol("unusual")
 
 /** An array index comes before other keys whatever their order, and `__proto__` cannot be set. */
-const UNUSUAL_KEY = /^(?:\d|__proto__$)/
+const isUnusualKey = (key: string): boolean => {
+  const first = key.charCodeAt(0)
+  return (first >= 48 && first <= 57) || key === "__proto__"
+}
+
+/** As `sort()` does, which takes three times as long over the few keys of an object. */
+const sortInPlace = (keys: string[]): string[] => {
+  if (keys.length > MANY_KEYS) return keys.sort()
+  for (let index = 1; index < keys.length; index++) {
+    const key = keys[index]!
+    let hole = index
+    for (; hole > 0 && keys[hole - 1]! > key; hole--) keys[hole] = keys[hole - 1]!
+    keys[hole] = key
+  }
+  return keys
+}
+const MANY_KEYS = 24
 
 /**
  * The same plain JSON value with its keys in canonical order, for the native writer, which is three times as fast;
@@ -37,8 +53,8 @@ const inOrder = (value: unknown): unknown => {
   const prototype = Object.getPrototypeOf(value)
   if ((prototype !== Object.prototype && prototype !== null) || "toJSON" in value) return UNUSUAL
   const ordered: Record<string, unknown> = {}
-  for (const key of Object.keys(value).sort()) {
-    if (UNUSUAL_KEY.test(key)) return UNUSUAL
+  for (const key of sortInPlace(Object.keys(value))) {
+    if (isUnusualKey(key)) return UNUSUAL
     const item = inOrder((value as Record<string, unknown>)[key])
     if (item === UNUSUAL) return UNUSUAL
     if (item !== undefined) ordered[key] = item

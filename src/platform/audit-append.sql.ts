@@ -38,23 +38,32 @@ export interface AuditAppender {
   readonly nextSeq: () => number
   /** Appends one row to the chain; returns its sequence number. */
   readonly append: (event: AuditEvent) => number
-  readonly counts: () => StateCounts
 }
 
 /**
  * Appends to the audit chain inside the caller's IMMEDIATE transaction, so that the state change and its row are
  * stored together or not at all. The head is read once per transaction: nobody else can write meanwhile.
  */
-export const auditAppender = (db: Database, at: Millis): AuditAppender => {
-  let head = auditHead(db)
+export const auditAppender = (
+  db: Database,
+  at: Millis,
+  /** As it is in this transaction, for whoever has read it. */
+  head: AuditHead = auditHead(db),
+): AuditAppender => {
+  let { seq: last, hash: previous } = head
+  // One copy for all rows: a new one for each costs as much as writing its text.
+  const counts: Record<EntryState, number> = { ...head.counts }
   const insert = db.query(INSERT)
   return {
-    nextSeq: () => head.seq + 1,
-    counts: () => head.counts,
+    nextSeq: () => last + 1,
     append: (event) => {
-      const counts = event.move ? moved(head.counts, event.move) : head.counts
+      if (event.move) {
+        const { from, to } = event.move
+        counts[to] += 1
+        if (from !== null) counts[from] -= 1
+      }
       const row: AuditFields = {
-        seq: head.seq + 1,
+        seq: last + 1,
         at,
         event: event.event,
         entryId: event.entryId ?? null,
@@ -65,7 +74,7 @@ export const auditAppender = (db: Database, at: Millis): AuditAppender => {
         counts,
       }
       const encoded = encodeCounts(counts)
-      const hash = chainHash(head.hash, row, encoded)
+      const hash = chainHash(previous, row, encoded)
       insert.run(
         row.seq,
         row.at,
@@ -78,17 +87,9 @@ export const auditAppender = (db: Database, at: Millis): AuditAppender => {
         encoded,
         hash,
       )
-      head = { seq: row.seq, hash, counts }
-      return row.seq
+      last = row.seq
+      previous = hash
+      return last
     },
   }
-}
-
-const moved = (
-  counts: StateCounts,
-  { from, to }: { from: EntryState | null; to: EntryState },
-): StateCounts => {
-  const next = { ...counts, [to]: counts[to] + 1 }
-  if (from !== null) next[from] -= 1
-  return next
 }

@@ -145,30 +145,41 @@ const somethingDue = (db: Sqlite, at: Millis): boolean =>
 const make = Effect.gen(function* () {
   const database = yield* Database
   const now = Clock.currentTimeMillis
+  // Each step of an Effect costs about what a small statement does: reading the clock takes none of its own.
   const write = <A>(body: (db: Sqlite, at: Millis) => A, options?: { readonly durable?: boolean }) =>
-    Effect.flatMap(now, (at) => database.write((db) => body(db, at), options))
+    Effect.clockWith((clock) => {
+      const at = clock.unsafeCurrentTimeMillis()
+      return database.write((db) => body(db, at), options)
+    })
 
   // Untraced: a span costs as much as three statements. Who calls in a loop traces the loop.
   const service: QueueServiceShape = {
-    enqueue: Effect.fnUntraced(function* (items, options) {
-      const at = options.at ?? (yield* now)
-      const prepared = items.map(prepareItem)
-      const outcomes = yield* database.write((db) => {
-        const live = depth(auditHead(db).counts)
-        return live + prepared.length > options.maxDepth ? live : enqueueAll(db, prepared, { ...options, at })
-      })
-      if (typeof outcomes === "number")
-        return yield* new QueueFull({ depth: outcomes, limit: options.maxDepth })
-      return outcomes
-    }),
-    lease: Effect.fnUntraced(function* (worker, leaseMs, limit, only) {
-      for (;;) {
-        const { leases, dropped } = yield* write((db, at) =>
-          leaseBatch(db, { worker, at, leaseMs, limit, ...(only !== undefined && { only }) }),
+    enqueue: (items, options) =>
+      Effect.clockWith((clock) => {
+        const at = options.at ?? clock.unsafeCurrentTimeMillis()
+        const prepared = items.map(prepareItem)
+        const stored = database.write((db) => {
+          const head = auditHead(db)
+          const live = depth(head.counts)
+          return live + prepared.length > options.maxDepth
+            ? live
+            : enqueueAll(db, prepared, { ...options, at }, head)
+        })
+        return Effect.filterOrFail(
+          stored,
+          (outcomes) => typeof outcomes !== "number",
+          (live) => new QueueFull({ depth: live, limit: options.maxDepth }),
         )
-        if (leases.length > 0 || dropped === 0) return leases
-      }
-    }),
+      }),
+    lease: (worker, leaseMs, limit, only) => {
+      const claim: Effect.Effect<readonly Lease[], DatabaseError> = Effect.flatMap(
+        write((db, at) =>
+          leaseBatch(db, { worker, at, leaseMs, limit, ...(only !== undefined && { only }) }),
+        ),
+        ({ leases, dropped }) => (leases.length > 0 || dropped === 0 ? Effect.succeed(leases) : claim),
+      )
+      return claim
+    },
     renew: (leases, leaseMs) => write((db, at) => renewLeases(db, leases, leaseMs, at)),
     settle: (settlements, options) => write((db, at) => settleAll(db, settlements, at), options),
     settleAndLease: (settlements, next) =>

@@ -6,7 +6,7 @@ import { sha256Hex } from "../domain/hash.ts"
 import type { Landing } from "../domain/request.ts"
 import { type Millis, toTimestamp } from "../domain/time.ts"
 import type { Violation } from "../domain/violation.ts"
-import { type AuditAppender, auditAppender } from "../platform/audit-append.sql.ts"
+import { type AuditAppender, type AuditHead, auditAppender, auditHead } from "../platform/audit-append.sql.ts"
 import { repointDependents, resolveDependencies } from "./dependencies.ts"
 import { inheritHold } from "./hold.ts"
 import {
@@ -119,8 +119,9 @@ export const enqueueAll = (
   db: Database,
   items: readonly PreparedItem[],
   options: EnqueueOptions,
+  head: AuditHead = auditHead(db),
 ): EnqueueOutcome[] => {
-  const audit = auditAppender(db, options.at)
+  const audit = auditAppender(db, options.at, head)
   return items.map((item) => enqueueOne(db, audit, item, options))
 }
 
@@ -182,26 +183,28 @@ const enqueueOne = (
     earlier.find((row) => row.payload_hash !== hash && (row.state === "conflict" || row.state === "failed"))
 
   const start = startTime(db, cast.agent_id, item.priority, options.at)
-  const { id } = db
-    .query<{ id: number }, (string | number | null)[]>(INSERT_ENTRY)
-    .get(
-      cast.cast_id,
-      cast.checksum,
-      cast.request_id,
-      cast.task_id,
-      cast.agent_id,
-      hash,
-      (earlier.find((row) => row.payload_hash === hash)?.generation ?? 0) + 1,
-      item.priority,
-      start - item.priority * AGING_MS,
-      dependencies.value.filter((row) => row.state !== "applied").length,
-      item.landing,
-      item.maxAttempts,
-      item.expires,
-      options.at,
-      answered?.id ?? null,
-      audit.nextSeq(),
-    )!
+  const id = Number(
+    db
+      .query(INSERT_ENTRY)
+      .run(
+        cast.cast_id,
+        cast.checksum,
+        cast.request_id,
+        cast.task_id,
+        cast.agent_id,
+        hash,
+        (earlier.find((row) => row.payload_hash === hash)?.generation ?? 0) + 1,
+        item.priority,
+        start - item.priority * AGING_MS,
+        dependencies.value.filter((row) => row.state !== "applied").length,
+        item.landing,
+        item.maxAttempts,
+        item.expires,
+        options.at,
+        answered?.id ?? null,
+        audit.nextSeq(),
+      ).lastInsertRowid,
+  )
   db.query(INSERT_PAYLOAD).run(id, item.body)
   db.query(SET_AGENT_CLOCK).run(cast.agent_id, item.priority, start + FAIR_SLICE_MS, id)
   for (const row of dependencies.value) db.query(INSERT_DEPENDENCY).run(id, row.id)

@@ -88,9 +88,12 @@ export const leaseBatch = (
       continue
     }
     const until = at + leaseMs
-    const { lease_token: token, attempts } = db
-      .query<{ lease_token: number; attempts: number }, (number | string)[]>(LEASE)
-      .get(row.id, worker, until, at, audit.nextSeq())!
+    const token = row.lease_token + 1
+    const attempts = row.attempts + 1
+    const { changes } = db
+      .query(LEASE)
+      .run(row.id, worker, until, at, audit.nextSeq(), row.lease_token, row.attempts)
+    if (changes !== 1) throw new Error(`entry ${row.id} changed inside its own transaction`)
     const seq = audit.append({
       event: "leased",
       actor: worker,

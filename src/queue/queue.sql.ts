@@ -47,8 +47,7 @@ export const ENTRIES_OF_TASK = "SELECT * FROM entry WHERE task_id = ?"
 export const INSERT_ENTRY = `INSERT INTO entry (
     cast_id, checksum, request_id, task_id, agent, payload_hash, generation, state, priority, rank, blockers, landing,
     max_attempts, expires_at, created_at, updated_at, supersedes, audit_seq)
-  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15, ?16)
-  RETURNING id`
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15, ?16)`
 export const INSERT_PAYLOAD = "INSERT INTO entry_payload (id, body) VALUES (?, ?)"
 export const INSERT_DEPENDENCY = "INSERT OR IGNORE INTO entry_dependency (entry_id, on_entry) VALUES (?, ?)"
 /** The agent's virtual time, and whether the entry that set it still waits. */
@@ -82,9 +81,10 @@ export const READY_ONE =
 export const WAITING_DEPENDENTS = `SELECT e.* FROM entry_dependency d JOIN entry e ON e.id = d.entry_id
   WHERE d.on_entry = ? AND e.state = 'pending' AND e.held = 0 AND e.blockers > 0 ORDER BY e.rank, e.id`
 export const DEPENDENCIES_OF = "SELECT on_entry FROM entry_dependency WHERE entry_id = ?"
-export const LEASE = `UPDATE entry SET state = 'in_progress', attempts = attempts + 1, lease_owner = ?2,
-    lease_token = lease_token + 1, leased_until = ?3, updated_at = ?4, reason_code = NULL, reason = NULL, audit_seq = ?5
-  WHERE id = ?1 AND state = 'pending' RETURNING lease_token, attempts`
+/** `?6` and `?7` are what it was read with: the token, and the attempts before this one. */
+export const LEASE = `UPDATE entry SET state = 'in_progress', attempts = ?7 + 1, lease_owner = ?2,
+    lease_token = ?6 + 1, leased_until = ?3, updated_at = ?4, reason_code = NULL, reason = NULL, audit_seq = ?5
+  WHERE id = ?1 AND state = 'pending' AND lease_token = ?6`
 export const RENEW = `UPDATE entry SET leased_until = ?3
   WHERE id = ?1 AND lease_token = ?2 AND lease_owner IS NOT NULL`
 /** A landing that was begun is not among them: recovery decides from its journal. */
