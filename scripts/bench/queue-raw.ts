@@ -38,38 +38,46 @@ export const rawQueue = (file: string) => {
   }
   const enqueue = ({ cast, priority }: EnqueueItem, body: string) => {
     const at = Date.now()
-    const { id } = insertEntry.get(
-      cast.cast_id,
-      cast.checksum,
-      cast.request_id,
-      cast.task_id,
-      cast.agent_id,
-      cast.checksum,
-      1,
-      priority,
-      at,
-      0,
-      "independent",
-      5,
-      at + 604_800_000,
-      at,
-      null,
-      seq + 1,
-    ) as { id: number }
+    const id = Number(
+      insertEntry.run(
+        cast.cast_id,
+        cast.checksum,
+        cast.request_id,
+        cast.task_id,
+        cast.agent_id,
+        cast.checksum,
+        1,
+        priority,
+        at,
+        0,
+        "independent",
+        5,
+        at + 604_800_000,
+        at,
+        null,
+        seq + 1,
+      ).lastInsertRowid,
+    )
     insertPayload.run(id, body)
     setClock.run(cast.agent_id, priority, at, id)
-    log("enqueued", id, `{"checksum":"${cast.checksum}","task_id":"${cast.task_id}","body":"${HASH}"}`)
+    log(
+      "enqueued",
+      id,
+      `{"agent":"${cast.agent_id}","body_sha256":"${HASH}","cast_id":"${cast.cast_id}","checksum":"${cast.checksum}","payload_hash":"${HASH}","priority":5,"task_id":"${cast.task_id}"}`,
+    )
     return id
   }
-  const take = () => {
-    const row = ready.get(1) as sql.EntryRow
+  const take = (limit: number) => {
     const at = Date.now()
-    lease.get(row.id, "worker-1", at + LEASE_MS, at, seq + 1)
-    log("leased", row.id, '{"token":1,"attempt":1,"until":1772366400000}')
-    JSON.parse((payload.get(row.id) as { body: string }).body)
-    return row.id
+    const rows = ready.all(limit) as sql.EntryRow[]
+    return rows.map((row) => {
+      lease.run(row.id, "worker-1", at + LEASE_MS, at, seq + 1, row.lease_token, row.attempts)
+      log("leased", row.id, '{"token":1,"attempt":1,"until":1772366400000}')
+      JSON.parse((payload.get(row.id) as { body: string }).body)
+      return row.id
+    })
   }
-  const data = `{"result_tree":"4b825dc642cb6eb9a060e54bf8d69288fbee4904","digest":"${HASH}"}`
+  const data = `{"code":"test","reason":"the test says so","result_tree":"4b825dc642cb6eb9a060e54bf8d69288fbee4904","digest":"${HASH}"}`
   /** One write of the entry, and a row of the log for each state it passed. */
   const step = (
     how: typeof move,
@@ -96,8 +104,9 @@ export const rawQueue = (file: string) => {
     )
     for (const state of passed) log(state, id, data)
   }
-  const prove = (id: number) => {
-    step(move, id, "in_progress", ["verified", "committing"], "worker-1")
+  const prove = (id: number, passed: readonly string[]) => {
+    const owner = passed.at(-1) === "committing" ? "worker-1" : null
+    step(move, id, "in_progress", passed, owner)
     verification.run(id, null, null, HASH, HASH, "{}", Date.now())
   }
   const land = (id: number) => {
@@ -105,35 +114,22 @@ export const rawQueue = (file: string) => {
     receipt.run(id, null, Date.now(), RECEIPT)
     dropVerification.run(id)
   }
-  const enter = (one: EnqueueItem) => transaction(() => enqueue(one, JSON.stringify(one.cast)))
+  const enter = (items: readonly EnqueueItem[]) =>
+    transaction(() => items.map((one) => enqueue(one, JSON.stringify(one.cast))))
   return {
-    enqueue: (items: readonly EnqueueItem[]) =>
-      transaction(() => items.map((one) => enqueue(one, JSON.stringify(one.cast)))),
-    /** Enqueue, lease, and everything to the landing: three transactions. */
-    cycle: (one: EnqueueItem) => {
-      enter(one)
-      const id = transaction(take)
-      transaction(() => {
-        prove(id)
-        land(id)
-      })
+    enqueue: enter,
+    /** Enqueue, lease, verified: three transactions. */
+    cycle: (items: readonly EnqueueItem[]) => {
+      enter(items)
+      const ids = transaction(() => take(items.length))
+      transaction(() => ids.map((id) => prove(id, ["verified"])))
     },
     /** As a worker does it, whose landing lies between its beginning and its end: four transactions. */
-    path: (one: EnqueueItem) => {
-      enter(one)
-      const id = transaction(take)
-      transaction(() => prove(id))
-      transaction(() => land(id))
-    },
-    batch: (items: readonly EnqueueItem[]) => {
-      transaction(() => items.map((one) => enqueue(one, JSON.stringify(one.cast))))
-      const ids = transaction(() => items.map(take))
-      transaction(() => {
-        for (const id of ids) {
-          prove(id)
-          land(id)
-        }
-      })
+    path: (items: readonly EnqueueItem[]) => {
+      enter(items)
+      const ids = transaction(() => take(items.length))
+      transaction(() => ids.map((id) => prove(id, ["verified", "committing"])))
+      transaction(() => ids.map(land))
     },
     close: () => db.close(),
   }
