@@ -197,10 +197,16 @@ const walCheck = (db: Sqlite, file: string): readonly Diagnosis[] => {
 }
 
 /** Settings, structure, plans and write-ahead log of a database that can be opened. */
-export const databaseChecks = (db: Sqlite, file: string, full: boolean): readonly Diagnosis[] => [
+export const databaseChecks = (
+  db: Sqlite,
+  file: string,
+  full: boolean,
+  outdated: number | null,
+): readonly Diagnosis[] => [
   ...guarded("sqlite", () => settingsCheck(db, file)),
   ...guarded("integrity", () => integrityCheck(db, full)),
-  ...guarded("plans", () => plansCheck(db)),
+  // An older schema has other indexes.
+  ...(outdated === null ? guarded("plans", () => plansCheck(db)) : []),
   ...guarded("wal", () => walCheck(db, file)),
 ]
 

@@ -2,10 +2,10 @@ import * as sql from "../queue/queue.sql.ts"
 
 /** Statements that run for each entry or at each look, and the index that keeps them as fast at a million rows. */
 export const HOT_STATEMENTS: readonly (readonly [name: string, statement: string, index: string])[] = [
-  ["lease", sql.READY, "entry_ready"],
-  ["expired leases", sql.EXPIRED_LEASES, "entry_leased"],
-  ["due retries", sql.DUE, "entry_scheduled"],
-  ["proven entries", sql.PROVEN, "entry_proven"],
+  ["lease", sql.READY, "entry_live"],
+  ["expired leases", sql.EXPIRED_LEASES, "entry_live"],
+  ["due retries", sql.DUE, "entry_live"],
+  ["proven entries", sql.PROVEN, "entry_live"],
   ["expiring entries", sql.EXPIRING, "entry_expiry"],
   ["dedup", sql.ENTRIES_OF_TASK, "entry_dedup"],
   ["dependents", sql.WAITING_DEPENDENTS, "entry_dependents"],

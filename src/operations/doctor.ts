@@ -99,7 +99,10 @@ const structure = (full: boolean) =>
   Effect.flatMap(Database, (database) =>
     Effect.gen(function* () {
       const schema = schemaCheck(database.outdated, yield* database.workers)
-      return [schema, ...(yield* database.read((db) => databaseChecks(db, database.file, full)))]
+      return [
+        schema,
+        ...(yield* database.read((db) => databaseChecks(db, database.file, full, database.outdated))),
+      ]
     }),
   )
 

@@ -14,6 +14,7 @@ import migration0001 from "./migrations/0001_queue.sql" with { type: "text" }
 import migration0002 from "./migrations/0002_blobs.sql" with { type: "text" }
 import migration0003 from "./migrations/0003_held.sql" with { type: "text" }
 import migration0004 from "./migrations/0004_awaiting.sql" with { type: "text" }
+import migration0005 from "./migrations/0005_fewer_pages.sql" with { type: "text" }
 import migration0006 from "./migrations/0006_archive.sql" with { type: "text" }
 import migration0007 from "./migrations/0007_modifications.sql" with { type: "text" }
 import { NO_TURNSTILE, openTurnstile, type Turnstile } from "./turnstile.ts"
@@ -23,6 +24,7 @@ const MIGRATIONS: readonly string[] = [
   migration0002,
   migration0003,
   migration0004,
+  migration0005,
   migration0006,
   migration0007,
 ]
@@ -172,12 +174,13 @@ const open = (options: DatabaseOptions) => {
       throw failed("too_new", `schema ${found.version}, this binary knows ${SCHEMA_VERSION}`)
     useWal(db, busyTimeoutMs)
     db.run(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`)
-    db.run("PRAGMA foreign_keys = ON")
     db.run("PRAGMA trusted_schema = OFF")
     db.run("PRAGMA wal_autocheckpoint = 1000")
     db.run("PRAGMA journal_size_limit = 16777216")
-    if (found.version >= SCHEMA_VERSION) return null
-    return mayMigrate && migrate(db, file) ? null : found.version
+    const isReady = found.version >= SCHEMA_VERSION || (mayMigrate && migrate(db, file))
+    // Last: a migration that replaces a table must not delete what names its rows.
+    db.run("PRAGMA foreign_keys = ON")
+    return isReady ? null : found.version
   }
 
   return Effect.map(

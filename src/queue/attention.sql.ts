@@ -1,8 +1,10 @@
+import { waitingIn } from "./queue.sql.ts"
+
 export const AWAITING_APPROVAL =
   "SELECT * FROM entry WHERE id > ? AND state = 'awaiting_approval' ORDER BY id LIMIT ? + 0"
 /** A freeze is said once, not by every entry that waits for its end. A base that is red stops whoever is proven on it. */
-const CANNOT_LAND = `SELECT * FROM entry WHERE state = 'verified' AND reason_code != 'frozen'
-  UNION ALL SELECT * FROM entry WHERE state = 'scheduled' AND reason_code = 'base_red'`
+const CANNOT_LAND = `SELECT * FROM entry WHERE ${waitingIn("verified")} AND reason_code != 'frozen'
+  UNION ALL SELECT * FROM entry WHERE ${waitingIn("scheduled")} AND reason_code = 'base_red'`
 export const BLOCKED = `SELECT * FROM (${CANNOT_LAND}) ORDER BY rank, id LIMIT ? + 0`
 export const COUNT_BLOCKED = `SELECT count(*) AS n FROM (${CANNOT_LAND})`
 const UNANSWERED =
@@ -14,11 +16,10 @@ const DEAD_LETTERS = `FROM dead_letter d CROSS JOIN entry ON entry.id = d.entry_
 export const OPEN_DEAD_LETTERS = `SELECT d.id, d.entry_id, entry.task_id, entry.agent, d.reason_class, d.error, d.failed_at
   ${DEAD_LETTERS} ORDER BY d.id DESC LIMIT ? + 0`
 export const COUNT_DEAD_LETTERS = `SELECT count(*) AS n ${DEAD_LETTERS}`
-/** Over the indexes of leases and of what is undecided: there are as many as workers have in hand. */
-export const LEASED = `SELECT * FROM entry WHERE state = 'in_progress'
-  UNION ALL SELECT * FROM entry WHERE decided = 0 AND state = 'committing'`
-export const READY_COUNT =
-  "SELECT count(*) AS n FROM entry WHERE state = 'pending' AND blockers = 0 AND held = 0"
+/** There are as many as workers have in hand. */
+export const LEASED = `SELECT * FROM entry WHERE ${waitingIn("in_progress")}
+  UNION ALL SELECT * FROM entry WHERE ${waitingIn("committing")}`
+export const READY_COUNT = `SELECT count(*) AS n FROM entry WHERE ${waitingIn("pending")}`
 /** From the newest row back; of an archived landing only its entry is left. */
 export const LAST_LANDING = `SELECT * FROM (
     SELECT entry_id, at FROM audit WHERE event = 'applied' ORDER BY seq DESC LIMIT 1)

@@ -201,7 +201,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "with an index dropped by hand",
-    spoil: () => inDatabase((db) => db.run("DROP INDEX entry_ready")),
+    spoil: () => inDatabase((db) => db.run("DROP INDEX entry_live")),
     finding: "plans",
     exit: null,
     mends: [[/hyperion replay --to DIR and take its/, () => takeRebuilt([])]],

@@ -91,10 +91,12 @@ describe("a healthy workspace", () => {
     await shop.dispose()
     inDatabase((db) => {
       db.run("DROP INDEX audit_applied")
+      db.run("DROP INDEX entry_live")
       db.run("PRAGMA user_version = 1")
     })
     const report = await examined()
     expect(found(report, "schema")).toMatchObject({ severity: "info" })
+    expect(found(report, "plans")).toBeUndefined()
     inDatabase((db) => expect(db.query("PRAGMA user_version").get()).toEqual({ user_version: 1 }))
     shop = await openWorkshop()
   })
@@ -192,9 +194,12 @@ describe("what was done by hand", () => {
   })
 
   test("a dropped index is missed by the plans", async () => {
-    inDatabase((db) => db.run("DROP INDEX entry_ready"))
+    inDatabase((db) => db.run("DROP INDEX entry_live"))
     const report = await examined()
-    expect(found(report, "plans")).toMatchObject({ severity: "error", message: "lease without entry_ready" })
+    expect(found(report, "plans")).toMatchObject({
+      severity: "error",
+      message: expect.stringContaining("lease without entry_live"),
+    })
   })
 })
 

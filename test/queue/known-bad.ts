@@ -38,9 +38,7 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
     lease: (worker, leaseMs, limit) =>
       queue.transact((db, at) =>
         db
-          .query<EntryRow, [number]>(
-            READY.replace("state = 'pending'", "state IN ('pending', 'in_progress')"),
-          )
+          .query<EntryRow, [number]>(READY.replace("END = 'pending'", "END IN ('pending', 'in_progress')"))
           .all(limit)
           .flatMap(({ id }) => {
             db.query(TAKE_AWAY).run(id)

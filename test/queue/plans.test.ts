@@ -4,10 +4,12 @@ import * as requestSql from "../../src/intake/request.sql.ts"
 import * as auditSql from "../../src/platform/audit.sql.ts"
 import { Database } from "../../src/platform/Database.ts"
 import * as attentionSql from "../../src/queue/attention.sql.ts"
+import * as flagsSql from "../../src/queue/flags.sql.ts"
 import * as sql from "../../src/queue/queue.sql.ts"
+import * as journalSql from "../../src/worker/journal.sql.ts"
 import { withLayer } from "../support/effect.ts"
 
-const statements = { ...sql, ...auditSql, ...attentionSql, ...requestSql }
+const statements = { ...sql, ...auditSql, ...attentionSql, ...requestSql, ...flagsSql, ...journalSql }
 const it = withLayer(Database.layerMemory)
 
 /** SQLite's plan of a statement, one line a step. */
@@ -25,10 +27,10 @@ const planOf = (statement: string) =>
 
 /** Each statement that runs per entry or per poll, and the index that makes its cost independent of the backlog. */
 const INDEXED = {
-  READY: "entry_ready",
-  EXPIRED_LEASES: "entry_leased",
-  DUE: "entry_scheduled",
-  PROVEN: "entry_proven",
+  READY: "entry_live",
+  EXPIRED_LEASES: "entry_live",
+  DUE: "entry_live",
+  PROVEN: "entry_live",
   AWAITING_APPROVAL: "entry_awaiting",
   EXPIRING: "entry_expiry",
   ENTRIES_OF_TASK: "entry_dedup",
@@ -37,7 +39,13 @@ const INDEXED = {
   DROP_DEPENDENTS: "entry_dependents",
   RECOUNT_BLOCKERS: "entry_dependents",
   DEPENDENT_OF: "entry_dependents",
-  AHEAD_OF: "entry_ready",
+  AHEAD_OF: "entry_live",
+  READY_COUNT: "entry_live",
+  LEASED: "entry_live",
+  BLOCKED: "entry_live",
+  COUNT_BLOCKED: "entry_live",
+  CLEAR_FROZEN: "entry_live",
+  COMMITTING: "entry_live",
   APPROVALS_OF_ENTRY: "approval_entry",
   APPROVALS_OF_REQUEST: "approval_request",
   VOID_APPROVALS: "approval_entry",
@@ -65,8 +73,8 @@ const BY_KEY = [
   "OPEN_DEPENDENCIES",
 ] as const satisfies readonly (keyof typeof statements)[]
 
-/** Sorts one entry's dependents; nothing sorts the backlog. */
-const MAY_SORT = new Set<string>(["WAITING_DEPENDENTS"])
+/** Sorts one entry's dependents, or those that cannot land; nothing sorts the backlog. */
+const MAY_SORT = new Set<string>(["WAITING_DEPENDENTS", "BLOCKED"])
 
 test("no statement is compiled again at every run because the planner peeks at its LIMIT", () => {
   expect(Object.entries(statements).filter(([, text]) => /LIMIT \?\d*\s*$/.test(String(text)))).toEqual([])
