@@ -1,29 +1,27 @@
-import { SQLiteError, Database as Sqlite } from "bun:sqlite"
 import { mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { type FileLock, fileLock } from "./file-lock.ts"
 
 /** Beside the database: one empty file for each worker at work on it, locked as long as its process lives. */
 export const workersFolder = (databaseFile: string): string => `${databaseFile}.workers`
 
-const lock = (file: string): Sqlite | null => {
-  const db = new Sqlite(file, { create: true, readwrite: true })
+/** Null while another process has it. */
+const lock = (file: string): FileLock | null => {
+  const taken = fileLock(file)
+  let isOurs = false
   try {
-    db.run("PRAGMA busy_timeout = 0")
-    db.run("PRAGMA journal_mode = MEMORY")
-    db.run("BEGIN EXCLUSIVE")
-    return db
-  } catch (error) {
-    db.close()
-    if (error instanceof SQLiteError && error.code?.startsWith("SQLITE_BUSY")) return null
-    throw error
+    isOurs = taken.tryTake()
+    return isOurs ? taken : null
+  } finally {
+    if (!isOurs) taken.close()
   }
 }
 
-const release = (db: Sqlite, file: string): void => {
+const release = (taken: FileLock, file: string): void => {
   // Gone before it is unlocked: nobody can lock it in between and have it removed.
   rmSync(file, { force: true })
-  db.run("ROLLBACK")
-  db.close()
+  taken.release()
+  taken.close()
 }
 
 let serial = 0
@@ -35,8 +33,8 @@ export const holdWorkerLock = (databaseFile: string, processId: number): (() => 
   for (;;) {
     // A name is never taken twice by one process; two containers may have the same process id.
     const file = join(folder, `${processId}.${serial++}`)
-    const db = lock(file)
-    if (db !== null) return () => release(db, file)
+    const taken = lock(file)
+    if (taken !== null) return () => release(taken, file)
   }
 }
 
@@ -45,10 +43,10 @@ export const liveWorkers = (databaseFile: string): readonly string[] => {
   const folder = workersFolder(databaseFile)
   return namesIn(folder).filter((name) => {
     const file = join(folder, name)
-    const db = attempt(() => lock(file))
+    const taken = attempt(() => lock(file))
     // One that cannot be asked counts: a migration can wait.
-    if (db === undefined || db === null) return true
-    release(db, file)
+    if (taken === undefined || taken === null) return true
+    release(taken, file)
     return false
   })
 }
