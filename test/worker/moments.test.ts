@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -19,6 +19,9 @@ import {
 } from "./workshop.ts"
 
 // What happens to a pooled worker's entries at awkward moments. Each was once wrong.
+
+// On a busy machine a worker's many looks at git take their time.
+setDefaultTimeout(30_000)
 
 let shop: Workshop
 let others: Process[] = []

@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "bun:sqlite"
-import { afterEach, describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -15,6 +15,9 @@ import {
   type Workshop,
   type WorkshopOptions,
 } from "./workshop.ts"
+
+// On a busy machine a worker's many looks at git take their time.
+setDefaultTimeout(30_000)
 
 let shop: Workshop
 afterEach(async () => {
