@@ -26,10 +26,11 @@ import { entriesOfTask, move } from "./transition.ts"
 /** One priority step is worth this much waiting: an entry of priority 5 goes before one of 4 made up to 5 min earlier. */
 export const AGING_MS = 300_000
 /**
- * How far one waiting cast pushes its agent's next one of the same priority. About what proving one takes: then another
- * agent that comes while a flood is worked off goes before the rest of it.
+ * How far one waiting cast pushes its agent's next one of the same priority: another agent that comes while a flood is
+ * worked off goes before the rest of it. Enough while an entry takes up to ten seconds (`scripts/bench/flood.ts`).
+ * Five waiting casts of an agent weigh as much as a step of priority.
  */
-export const FAIR_SLICE_MS = 10_000
+export const FAIR_SLICE_MS = 60_000
 /** The last instant a date can name; a later expiry has no text form. */
 const LAST_INSTANT = 8.64e15
 
