@@ -46,7 +46,7 @@ export interface WorkerSummary {
   readonly failed: number
   readonly retry: number
   readonly blocked: number
-  /** Entries that this run touched, by what became of them last; of a run without end only the newest 10,000. */
+  /** Entries that this run touched, by what became of them last; of a run without end only the newest 1,000. */
   readonly entries: readonly Happening[]
 }
 
@@ -55,7 +55,7 @@ const BLOCKED_MS: Millis = 2_000
 const BLOCKED_MAX_MS: Millis = 10_000
 
 /** Entries that a worker without end still knows, so that weeks of work take no more memory than a day's. */
-const REMEMBERED = 10_000
+const REMEMBERED = 1_000
 
 /**
  * Works until the mode says stop: leases, proves up to `workers` trees side by side, and lands what is proven and
