@@ -3,8 +3,10 @@ import { join, resolve } from "node:path"
 import { firstParent, sameTree } from "../../scripts/quickstart/history.ts"
 import { replay } from "../../scripts/quickstart/replay.ts"
 import { type Ground, makeGround, must, mustBytes } from "../../scripts/quickstart/run.ts"
-import { wrap } from "../../scripts/quickstart/screen.ts"
+import { makeScreen, wrap } from "../../scripts/quickstart/screen.ts"
 import { syntheticHistory } from "../../scripts/quickstart/synthetic.ts"
+import { tour } from "../../scripts/quickstart/tour.ts"
+import { BINARY, hasBinary } from "../support/workspace.ts"
 
 const program = [process.execPath, resolve(import.meta.dir, "../../src/main.ts")]
 let ground: Ground
@@ -32,6 +34,19 @@ test("lines are wrapped at words and lose none", () => {
   expect(lines.join(" ")).toBe(text)
   expect(lines).toEqual(["one two", "three four", "five", "sixseveneightnine", "ten"])
 })
+
+// Needs the compiled binary, which the tour is about.
+test.skipIf(!hasBinary)(
+  "the tour that quickstart shows holds at every station",
+  () => {
+    let seen = ""
+    const screen = makeScreen((text) => void (seen += text), false)
+    const { landed, refused } = tour(screen, ground, BINARY)
+    expect([landed, refused]).toEqual([2, 1])
+    expect(seen).toContain("proven together with 1 more")
+  },
+  60_000,
+)
 
 test("a made history is replayed exactly onto the branch that is checked out", () => {
   const source = join(ground.folder, "made.git")
