@@ -39,11 +39,11 @@ test("lines are wrapped at words and lose none", () => {
 test.skipIf(!hasBinary)(
   "the tour that quickstart shows holds at every station",
   () => {
-    let seen = ""
-    const screen = makeScreen((text) => void (seen += text), false)
+    const seen: string[] = []
+    const screen = makeScreen((text) => void seen.push(text), false)
     const { landed, refused } = tour(screen, ground, BINARY)
     expect([landed, refused]).toEqual([2, 1])
-    expect(seen).toContain("proven together with 1 more")
+    expect(seen.join("")).toContain("proven together with 1 more")
   },
   60_000,
 )
