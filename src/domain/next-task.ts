@@ -14,10 +14,10 @@ const work = {
 }
 export const MAX_SAMPLE_DIFF = 16_384
 
-export const CAST_STATUSES = ["draft", "finalized", "exported", "enqueued", "consumed"] as const
+const CAST_STATUSES = ["draft", "finalized", "exported", "enqueued", "consumed"] as const
 export type CastStatus = (typeof CAST_STATUSES)[number]
 
-export const SkillExport = v.strictObject({
+const SkillExport = v.strictObject({
   status: v.picklist(["not_exported", "exported"]),
   exported_at: v.nullable(v.union([v.string(), v.number()])),
 })

@@ -20,6 +20,17 @@ export interface WorkerContext {
   readonly take: (happenings: readonly Happening[]) => Effect.Effect<void>
 }
 
+/** Entries to be proven as one tree and landed with one move of the branch. */
+export interface LineWork {
+  readonly base: Base
+  readonly entries: readonly Candidacy[]
+  /** Their commits; null when they change nothing. */
+  readonly plan: ApplyPlan | null
+  readonly from: "leased" | "proven"
+  /** What the guards said of this very tree before. */
+  readonly known: Green | null
+}
+
 /** Green trees that are kept in mind. */
 const GREENS = 16
 

@@ -13,6 +13,7 @@ import { QueueService } from "../queue/QueueService.ts"
 import { type Settlement, settleAll } from "../queue/settle.ts"
 import { entryRow } from "../queue/transition.ts"
 import { traced } from "../telemetry/Exporter.ts"
+import { landingSpans } from "./attempt-spans.ts"
 import type { Base } from "./base.ts"
 import { type Evidence, gatherEvidence, keepEvidence } from "./evidence.ts"
 import { type JournaledEntry, LandingBook } from "./LandingBook.ts"
@@ -21,7 +22,6 @@ import { recoverOpen } from "./recover.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
 import { happening, receiptDraft, receiptOf, verificationOf } from "./settlements.ts"
-import { landingSpans } from "./turn-spans.ts"
 
 export interface LandRequest {
   readonly base: Base

@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import type { ApplyPlan } from "../apply/plan.ts"
 import type { Policy } from "../domain/policy.ts"
 import { ok } from "../domain/result.ts"
 import type { Lease } from "../queue/lease.ts"
@@ -8,7 +7,7 @@ import type { Settlement } from "../queue/settle.ts"
 import { entryRow } from "../queue/transition.ts"
 import { type Base, currentBase } from "./base.ts"
 import { behind, planOn } from "./consider.ts"
-import { isGuarded, rememberGreen, treeKey, type WorkerContext } from "./context.ts"
+import { isGuarded, type LineWork, rememberGreen, treeKey, type WorkerContext } from "./context.ts"
 import { type Member, nextGroup, sized } from "./group.ts"
 import { isOurs, landChain, release } from "./land.ts"
 import type { Candidacy } from "./plan.ts"
@@ -17,17 +16,6 @@ import type { Green, Verdict } from "./prove.ts"
 import { kept, pauseOf, sortLine } from "./sort.ts"
 import { type Stay, staysProven } from "./stay.ts"
 import { notGreen } from "./verdicts.ts"
-
-/** Entries to be proven as one tree and landed with one move of the branch. */
-export interface LineWork {
-  readonly base: Base
-  readonly entries: readonly Candidacy[]
-  /** Their commits; null when they change nothing. */
-  readonly plan: ApplyPlan | null
-  readonly from: "leased" | "proven"
-  /** What the guards said of this very tree before. */
-  readonly known: Green | null
-}
 
 const memberOf = (entry: Candidacy): Member & { readonly entry: Candidacy } => ({
   id: entry.lease.entry.id,

@@ -1,14 +1,13 @@
 import * as Effect from "effect/Effect"
 import { QueueService } from "../queue/QueueService.ts"
+import { spanOf } from "./attempt-spans.ts"
 import type { Base } from "./base.ts"
 import { considerBatch, planOn } from "./consider.ts"
-import { provenBy, type WorkerContext } from "./context.ts"
-import type { LineWork } from "./line.ts"
+import { type LineWork, provenBy, type WorkerContext } from "./context.ts"
 import type { Candidacy } from "./plan.ts"
 import { prove, UNGUARDED } from "./prove.ts"
 import { kept, type Pause, pauseOf } from "./sort.ts"
 import { staysProven } from "./stay.ts"
-import { spanOf } from "./turn-spans.ts"
 import { notGreen } from "./verdicts.ts"
 
 /**

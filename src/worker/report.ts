@@ -10,12 +10,3 @@ export interface Happening {
   readonly code: string | null
   readonly message: string
 }
-
-/** One turn: everything that happened, and whether another turn may find more to do. */
-export interface Turn {
-  readonly happenings: readonly Happening[]
-  /** Something was leased or claimed: ask again at once. */
-  readonly busy: boolean
-}
-
-export const IDLE: Turn = { happenings: [], busy: false }

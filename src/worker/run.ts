@@ -8,6 +8,7 @@ import { LineLock } from "../platform/LineLock.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import { depth } from "../queue/read.ts"
 import { entryRow } from "../queue/transition.ts"
+import { traceAttempts } from "./attempt-spans.ts"
 import { type Base, currentBase } from "./base.ts"
 import type { WorkerContext } from "./context.ts"
 import { FIRST_SIZING, MAX_GROUP } from "./group.ts"
@@ -29,7 +30,6 @@ import { nothingJudged, rejudge } from "./rejudge.ts"
 import type { Happening } from "./report.ts"
 import { StageKeeper } from "./StageKeeper.ts"
 import { sortLine } from "./sort.ts"
-import { traceAttempts } from "./turn-spans.ts"
 
 export interface WorkerOptions extends TurnOptions {
   /** `once`: until something happened to an entry; `drain`: until nothing is runnable; `forever`: until told to stop. */

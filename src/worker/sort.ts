@@ -3,6 +3,7 @@ import type { Lease } from "../queue/lease.ts"
 import { QueueService } from "../queue/QueueService.ts"
 import type { Settlement } from "../queue/settle.ts"
 import { traced } from "../telemetry/Exporter.ts"
+import { computedSpans } from "./attempt-spans.ts"
 import type { Base } from "./base.ts"
 import { considerBatch, planOn } from "./consider.ts"
 import { isGuarded, type WorkerContext } from "./context.ts"
@@ -11,7 +12,6 @@ import { type Green, UNGUARDED } from "./prove.ts"
 import type { Happening } from "./report.ts"
 import { happening, verificationOf } from "./settlements.ts"
 import { type Stay, staysProven } from "./stay.ts"
-import { computedSpans } from "./turn-spans.ts"
 
 /** Why a proven entry does not land at once. */
 export interface Pause {
