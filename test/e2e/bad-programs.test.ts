@@ -148,15 +148,21 @@ describe("a guard that does not do its work", () => {
       expect(existsSync(join(shop.root, "node_modules/x"))).toBe(false)
     })
 
+  /** A worker in the middle of a guard that takes a minute. */
+  const workerInGuard = async (shop: ReturnType<typeof open>) => {
+    const mark = join(shop.outside, "started")
+    repair(shop, [{ id: "unit", command: onChange(`touch ${mark}; sleep 60`) }])
+    shop.enqueue(requestOf("guarded", { "b.txt": "b\n" }))
+    const worker = startHyperion(shop, ["worker", "--drain"])
+    while (!existsSync(mark)) await Bun.sleep(5)
+    return worker
+  }
+
   binaryTest(
     "stopped by Ctrl-C in the middle of one: exit 130, the entry goes back with its attempt",
     async () => {
       const shop = open()
-      const mark = join(shop.outside, "started")
-      repair(shop, [{ id: "unit", command: onChange(`touch ${mark}; sleep 60`) }])
-      shop.enqueue(requestOf("guarded", { "b.txt": "b\n" }))
-      const { child, ended } = startHyperion(shop, ["worker", "--drain"])
-      while (!existsSync(mark)) await Bun.sleep(5)
+      const { child, ended } = await workerInGuard(shop)
       child.kill("SIGINT")
       const ran = await ended
       expectDecent(ran)
@@ -174,11 +180,7 @@ describe("a guard that does not do its work", () => {
     "killed in the middle of one: the next worker takes its entry over at once, and history says so",
     async () => {
       const shop = open()
-      const mark = join(shop.outside, "started")
-      repair(shop, [{ id: "unit", command: onChange(`touch ${mark}; sleep 60`) }])
-      shop.enqueue(requestOf("guarded", { "b.txt": "b\n" }))
-      const { child, ended } = startHyperion(shop, ["worker", "--drain"])
-      while (!existsSync(mark)) await Bun.sleep(5)
+      const { child, ended } = await workerInGuard(shop)
       child.kill("SIGKILL")
       await ended
       const status = shop.run(["status"]).stdout
